@@ -1,0 +1,31 @@
+# One command each: `make demo`, `make test`. Everything happens in .venv, which they make when it is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := train_log/demo
+IMAGES := datasets/shapes/val
+
+.PHONY: setup demo test clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 9) <= v <= (3, 12) or sys.exit( \
+		"make setup: Python 3.9 to 3.12 is needed for TensorFlow 2.18, this is %d.%d; run make setup PYTHON=python3.11, say" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -r requirements-dev.txt
+	@touch $@
+
+# its batch and learning rate are for one device, so it takes the first GPU where there are more
+demo: export CUDA_VISIBLE_DEVICES ?= 0
+demo: $(VENV)/ready
+	$(BIN)/python train.py --logdir $(RUN) --overwrite --config @configs/demo.cfg
+	$(BIN)/python predict.py --load $(RUN) --predict $(IMAGES)/*0[0-9].jpg --output $(RUN)/pictures
+	@echo "Pictures: $(RUN)/pictures    Metrics: $(RUN)/eval.json    Curves: $(BIN)/tensorboard --logdir $(RUN)"
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) train_log datasets/shapes .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,138 @@
+"""What several parts share. Importing this module prepares TensorFlow and comes before any other import of it."""
+import argparse
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"    # tensorpack's layers are Keras 2 layers
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")    # of TensorFlow's C++ log, only what is fatal
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")    # NumPy's products here are small, threads only slow them down
+
+
+class UserError(Exception):
+    """A mistake that the user can mend. Its message is one line that names the thing and says what to do."""
+
+
+@contextlib.contextmanager
+def _silenced_stderr():
+    """Keep from the terminal what libraries print to file descriptor 2; show it after all when an exception escapes."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sink.seek(0)
+            os.write(saved, sink.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def _not_in_environment(error):
+    sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {error.name} is not installed for {sys.executable}; "
+                     "run `make setup` once, then `. .venv/bin/activate`\n")
+    sys.exit(2)
+
+
+try:
+    # TensorFlow announces its CUDA plug-ins before its log level can be set
+    with _silenced_stderr():
+        import numpy as np
+        import tensorflow as tf
+        import tensorpack
+        from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
+        from tensorpack.tfutils.sesscreate import NewSessionCreator
+except ModuleNotFoundError as e:
+    _not_in_environment(e)
+
+tf.compat.v1.disable_control_flow_v2()    # loops and conditions as plain ops of the one graph
+
+
+def exit_on_user_error(main):
+    """
+    Run a command's `main()`; end with one line on stderr and status 2 when it raises `UserError`.
+
+    Args:
+        main (callable): without arguments
+    """
+    try:
+        main()
+    except UserError as e:
+        sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {e}\n")
+        sys.stderr.flush()
+        sys.exit(2)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser whose complaint about the command line is one line."""
+
+    def error(self, message):
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def visible_gpus():
+    """Returns: int, how many GPUs TensorFlow sees"""
+    with _silenced_stderr():
+        return len(tf.config.list_physical_devices("GPU"))
+
+
+def resize_shape(height, width, short_edge, max_size):
+    """
+    The size of an image whose short edge becomes `short_edge`, or less where the long edge would exceed `max_size`.
+
+    Returns:
+        (int, int): height and width, rounded, at least 1
+    """
+    scale = min(short_edge / min(height, width), max_size / max(height, width))
+    return max(int(height * scale + 0.5), 1), max(int(width * scale + 0.5), 1)
+
+
+def pad_batch(images):
+    """
+    Stack images of different sizes, padded with zeros at the right and the bottom.
+
+    Args:
+        images (list): of uint8 (h, w, 3) arrays
+
+    Returns:
+        uint8 (B, H, W, 3), and int32 (B, 2): the true height and width of each image
+    """
+    sizes = np.array([image.shape[:2] for image in images], dtype=np.int32)
+    batch = np.zeros((len(images), *sizes.max(axis=0), 3), dtype=np.uint8)
+    for padded, image, (h, w) in zip(batch, images, sizes):
+        padded[:h, :w] = image
+    return batch, sizes
+
+
+class QuietSessionCreator(NewSessionCreator):
+    """Creates tensorpack's session without what TensorFlow has to say about it."""
+
+    def __init__(self):
+        super().__init__()
+        # tensorpack's default is one thread for an op, as suits a GPU
+        self.config.intra_op_parallelism_threads = 0
+        # this optimizer is of no use here, and writes an error for every CropAndResize, whose cost it cannot predict
+        self.config.graph_options.rewrite_options.memory_optimization = RewriterConfig.NO_MEM_OPT
+
+    def create_session(self):
+        first = tf.no_op(name="first_run")
+        with _silenced_stderr():
+            sess = super().create_session()
+            sess.run(first)
+            return sess
+
+
+class _ProjectOnly(logging.Filter):
+    """Passes the project's own log records, and of tensorpack's only warnings and errors."""
+
+    def filter(self, record):
+        return record.levelno >= logging.WARNING or not record.pathname.startswith(os.path.dirname(tensorpack.__file__))
+
+
+logging.getLogger("tensorpack").handlers[0].addFilter(_ProjectOnly())
+logging.raiseExceptions = False    # tensorpack's record of a failed training is malformed

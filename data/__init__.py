@@ -1,0 +1,9 @@
+"""Data sets, their augmentation and the dataflow that feeds the training."""
+import common  # noqa: F401  (prepares TensorFlow before tensorpack imports it)
+
+from data.coco import COCO_CATEGORY_IDS, COCO_CLASS_NAMES, COCO_CLASSES, Dataset, Record
+from data.dataflow import get_train_dataflow, load_image
+from data.registry import fill_categories, load_datasets, register
+
+__all__ = ["COCO_CATEGORY_IDS", "COCO_CLASSES", "COCO_CLASS_NAMES", "Dataset", "Record", "fill_categories",
+           "get_train_dataflow", "load_datasets", "load_image", "register"]

@@ -1,0 +1,381 @@
+"""
+The training dataflow: from records of images to padded batches, prepared in worker processes.
+
+    _Order -> _Workers (TrainMapper) -> _GoodOnly -> _Batches -> TrainDataFlow
+
+Every image travels with its place in the order and with the seed of its random choices. So the stream of batches is the
+same whatever the number of workers.
+"""
+import contextlib
+import heapq
+import itertools
+import traceback
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from tensorpack.dataflow import DataFlow, DataFlowTerminated, MapData, MultiProcessMapData, ProxyDataFlow
+from tensorpack.utils import logger
+
+import common
+from common import UserError
+from data import augment
+from data.worker import prepare_worker
+
+CROWD_LABEL = -1         # of crowd regions in gt_labels
+MAX_BAD_SHARE = 0.1      # of the image files; beyond it training stops
+MIN_BAD_FILES = 20       # before the share counts, unless all files have been seen
+
+
+def load_image(path):
+    """
+    Read an image file as its pixels are stored, without turning it as EXIF says.
+
+    Args:
+        path (str)
+
+    Returns:
+        uint8 (h, w, 3) BGR
+
+    Raises:
+        UserError: the file cannot be read, is cut short or is no image
+    """
+    try:
+        content = np.fromfile(path, dtype=np.uint8)
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read ({e.strerror}); check the path") from None
+    try:
+        # unlike imread, imdecode refuses a JPEG file that is cut short
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if content.size else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise UserError(f"{path}: not a whole image file that OpenCV reads; replace it")
+    return image
+
+
+def get_train_dataflow(cfg, datasets):
+    """
+    The endless stream of training batches.
+
+    `reset_state` starts the worker processes; call it before a TensorFlow session exists.
+
+    Args:
+        cfg (AttrDict)
+        datasets (list[Dataset]): joined
+
+    Returns:
+        DataFlow of [images, image_sizes, image_ids, gt_boxes, gt_labels, gt_masks], the last only with MODE_MASK:
+
+        images: uint8 (B, H, W, 3) BGR, padded with zeros at the right and the bottom. B is TRAIN.IMS_PER_GPU, and the
+            images of a batch are all landscape or all portrait
+        image_sizes: int32 (B, 2), true height and width
+        image_ids: int64 (B,)
+        gt_boxes: float32 (B, G, 4) in the pixels of `images`. G is the largest number of boxes, at least 1
+        gt_labels: int32 (B, G), 1..N for an object, -1 for a crowd region, 0 for padding
+        gt_masks: uint8 (B, G, M, M) of 0 and 1, box-frame masks (see `augment`); zeros for crowds and padding
+
+        It ends with DataFlowTerminated after an exception, which is then its attribute `error`.
+
+    Raises:
+        UserError: there is no image to train on
+    """
+    records = [record for dataset in datasets for record in dataset.records]
+    if cfg.DATA.FILTER_EMPTY:
+        records = [record for record in records if not record.is_crowd.all()]
+    if not records:
+        files = ", ".join(dataset.annotation_file for dataset in datasets)
+        raise UserError(f"{files}: no image to train on; annotate objects, or set DATA.FILTER_EMPTY=False to train "
+                        "on images without any")
+    mapper = TrainMapper(cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE,
+                         cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None)
+    batch_size, num_workers = cfg.TRAIN.IMS_PER_GPU, cfg.DATA.NUM_WORKERS
+    flow = _Order(records, cfg.TRAIN.SEED)
+    if num_workers > 0:
+        # enough in flight to keep all workers busy while a batch is collected; each image takes a few MB
+        flow = _Workers(flow, num_workers, mapper, buffer_size=max(4 * num_workers, 2 * batch_size))
+    else:
+        flow = MapData(flow, lambda datapoint: mapper(datapoint)[1])
+    return TrainDataFlow(_Batches(_GoodOnly(flow, len(records)), batch_size))
+
+
+# one image --------------------------------------------------------------------------------------------------------
+@dataclass
+class Sample:
+    """An augmented image: uint8 (h, w, 3), and its n boxes (n, 4), labels (n,), and masks (n, M, M) or None."""
+
+    image: np.ndarray
+    image_id: int
+    boxes: np.ndarray
+    labels: np.ndarray
+    masks: np.ndarray
+
+
+@dataclass
+class BadFile:
+    """Takes the place of a `Sample` whose file cannot be used."""
+
+    path: str
+    reason: str
+
+
+@dataclass
+class Failure:
+    """Takes the place of a `Sample` when there is an error in the program, which must not die with its process."""
+
+    traceback: str
+
+
+class TrainMapper:
+    """
+    Reads and augments one image: a random size, and a flip in half of the cases.
+
+    Args:
+        short_edge_range: shortest and longest short edge in pixels, drawn uniformly
+        max_size (int): longest long edge in pixels
+        mask_resolution (int): M of the box-frame masks, or None for no masks
+    """
+
+    def __init__(self, short_edge_range, max_size, mask_resolution):
+        self.short_edge_range = tuple(short_edge_range)
+        self.max_size = max_size
+        self.mask_resolution = mask_resolution
+
+    def __call__(self, datapoint):
+        """
+        Args:
+            datapoint: [index, record, seed]
+
+        Returns:
+            [index, Sample | BadFile | Failure]
+        """
+        index, record, seed = datapoint
+        try:
+            return [index, self.make_sample(record, seed)]
+        except UserError as e:
+            return [index, BadFile(record.file_name, str(e))]
+        except Exception:    # noqa: B902  (any other error would end the worker, and the training would wait forever)
+            return [index, Failure(traceback.format_exc())]
+
+    def make_sample(self, record, seed):
+        """
+        Args:
+            record (Record)
+            seed (int): of the random choices
+
+        Returns:
+            Sample
+
+        Raises:
+            UserError: the file cannot be used; the message starts with its path
+        """
+        rng = np.random.default_rng(seed)
+        short_edge = int(rng.integers(self.short_edge_range[0], self.short_edge_range[1], endpoint=True))
+        flip = rng.random() < 0.5
+
+        image = load_image(record.file_name)
+        old_size = image.shape[:2]
+        if old_size != (record.height, record.width):
+            raise UserError(f"{record.file_name}: {old_size[1]} pixels wide and {old_size[0]} high, but annotated as "
+                            f"{record.width} wide and {record.height} high; correct the annotations")
+        new_size = common.resize_shape(*old_size, short_edge, self.max_size)
+        image = augment.resize_image(image, *new_size)
+        boxes = augment.resize_boxes(record.boxes, old_size, new_size)
+        masks = self._make_masks(record)
+        if flip:
+            image, boxes = augment.flip_image(image), augment.flip_boxes(boxes, new_size[1])
+            masks = None if masks is None else augment.flip_masks(masks)
+        labels = np.where(record.is_crowd, CROWD_LABEL, record.labels).astype(np.int32)
+        return Sample(image, record.image_id, boxes, labels, masks)
+
+    def _make_masks(self, record):
+        """Returns: uint8 (n, M, M) box-frame masks, zeros for crowds; None without mask_resolution"""
+        if self.mask_resolution is None:
+            return None
+        masks = np.zeros((len(record.boxes), self.mask_resolution, self.mask_resolution), dtype=np.uint8)
+        for i in np.flatnonzero(~record.is_crowd):
+            try:
+                masks[i] = augment.box_frame_mask(record.segmentations[i], record.boxes[i],
+                                                  (record.height, record.width), self.mask_resolution)
+            except ValueError as e:
+                raise UserError(f"{record.file_name}: object {i + 1} has a broken segmentation ({e}); "
+                                "mend its annotation") from None
+        return masks
+
+
+# the stream -------------------------------------------------------------------------------------------------------
+class _Order(DataFlow):
+    """Endless [index, record, seed]: each pass over the records is shuffled anew, and each image gets a new seed."""
+
+    def __init__(self, records, seed):
+        self._records = records
+        self._seed = seed
+
+    def reset_state(self):
+        self._stream = self._generate()
+
+    def __iter__(self):
+        return self._stream
+
+    def _generate(self):
+        index = itertools.count()
+        for epoch in itertools.count():
+            rng = np.random.default_rng([self._seed, epoch])
+            order = rng.permutation(len(self._records))
+            seeds = rng.integers(2**63, size=len(self._records))
+            for i, seed in zip(order, seeds):
+                yield [next(index), self._records[i], int(seed)]
+
+
+class _Workers(MultiProcessMapData):
+    """
+    Maps [index, record, seed] in worker processes and yields the values in the order of the indices.
+
+    The workers leave no orphans, and their death is noticed.
+    """
+
+    class _Worker(MultiProcessMapData._Worker):
+        def run(self):
+            prepare_worker()
+            super().run()
+
+    def _create_worker(self, id, pipename, hwm):
+        # tensorpack's worker "0" would warn that it lacks the module prctl, which is not needed
+        return self._Worker(b"worker-" + id, self.map_func, pipename, hwm)
+
+    def _start_processes(self):
+        # tensorpack's would warn that processes are forked, which is safe before a TensorFlow session exists
+        for process in self._procs:
+            process.daemon = True
+            process.start()
+
+    def reset_state(self):
+        self._early = []    # a heap of [index, value] that overtook others
+        self._next_index = 0
+        super().reset_state()
+
+    def get_data_non_strict(self):
+        while True:
+            while not self._early or self._early[0][0] != self._next_index:
+                heapq.heappush(self._early, self._recv())
+            self._send(next(self._iter))    # one for each that leaves, so what is in memory never grows
+            self._next_index += 1
+            yield heapq.heappop(self._early)[1]
+
+    def _recv(self):
+        while not self.socket.poll(timeout=2000):
+            self._check_alive()
+        return super()._recv()
+
+    def __del__(self):
+        # as tensorpack's, which prints a line
+        with contextlib.suppress(Exception):
+            for process in self._procs:
+                process.terminate()
+            self.socket.close(0)
+            self.context.destroy(0)
+
+    def _check_alive(self):
+        for process in self._procs:
+            if process.exitcode is not None:
+                raise UserError(f"a process that prepares training images ended with status {process.exitcode}; "
+                                "when memory is short (status -9), lower DATA.NUM_WORKERS")
+
+
+class _GoodOnly(ProxyDataFlow):
+    """Drops `BadFile`s, naming each file once, and raises UserError when too many files are bad."""
+
+    def __init__(self, ds, num_files):
+        super().__init__(ds)
+        self._num_files = num_files
+
+    def reset_state(self):
+        super().reset_state()
+        self._num_seen = 0
+        self._bad_paths = set()
+
+    def __iter__(self):
+        for value in self.ds:
+            if isinstance(value, Failure):
+                raise RuntimeError("an error in a process that prepares training images\n" + value.traceback)
+            # each file counts once, however many passes there are
+            self._num_seen = min(self._num_seen + 1, self._num_files)
+            if not isinstance(value, BadFile):
+                yield value
+            elif value.path not in self._bad_paths:
+                self._bad_paths.add(value.path)
+                logger.warn(f"skipped {value.reason}")
+            self._check_share()
+
+    def _check_share(self):
+        num_bad, num_seen = len(self._bad_paths), self._num_seen
+        is_enough = num_bad >= MIN_BAD_FILES or num_seen == self._num_files
+        if is_enough and num_bad > MAX_BAD_SHARE * num_seen:
+            raise UserError(f"{num_bad} of the first {num_seen} training images cannot be used, more than "
+                            f"{MAX_BAD_SHARE:.0%}, for example {min(self._bad_paths)}; replace these files, or take "
+                            "them out of the annotations")
+
+
+class _Batches(ProxyDataFlow):
+    """Groups `Sample`s into batches of one orientation, which need little padding."""
+
+    def __init__(self, ds, batch_size):
+        super().__init__(ds)
+        self._batch_size = batch_size
+
+    def reset_state(self):
+        super().reset_state()
+        self._waiting = {True: [], False: []}
+
+    def __iter__(self):
+        for sample in self.ds:
+            is_portrait = sample.image.shape[0] > sample.image.shape[1]
+            group = self._waiting[is_portrait]
+            group.append(sample)
+            if len(group) == self._batch_size:
+                self._waiting[is_portrait] = []
+                yield collate(group)
+
+
+def collate(samples):
+    """
+    Args:
+        samples (list[Sample])
+
+    Returns:
+        list: a batch, see `get_train_dataflow`
+    """
+    images, image_sizes = common.pad_batch([s.image for s in samples])
+    image_ids = np.array([s.image_id for s in samples], dtype=np.int64)
+    num_boxes = max(1, max(len(s.boxes) for s in samples))
+    batch = [images, image_sizes, image_ids, _pad([s.boxes for s in samples], num_boxes),
+             _pad([s.labels for s in samples], num_boxes)]
+    if samples[0].masks is not None:
+        batch.append(_pad([s.masks for s in samples], num_boxes))
+    return batch
+
+
+def _pad(arrays, length):
+    """Stack arrays of shape (n, ...), each padded with zeros to (length, ...)."""
+    batch = np.zeros((len(arrays), length, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+    for padded, array in zip(batch, arrays):
+        padded[:len(array)] = array
+    return batch
+
+
+class TrainDataFlow(ProxyDataFlow):
+    """
+    The stream of batches, which remembers why it ended.
+
+    Attributes:
+        error (Exception): None as long as all is well
+    """
+
+    error = None
+
+    def __iter__(self):
+        try:
+            yield from self.ds
+        except Exception as e:
+            self.error = e
+            raise DataFlowTerminated from e

@@ -1,0 +1,531 @@
+"""From images to detections to COCO metrics.
+
+`detect_batch` resizes images, runs the network on them and brings its boxes back to the images' own pixels.
+`predict_dataset` does that for a data set, `evaluate_results` compares with the ground truth by pycocotools, and
+`evaluate_dataset` is all of it in one call, for predict.py and for the evaluations during training.
+
+Masks stay as the network gives them, probabilities inside their box, until pixels are asked for; then `paste_mask`
+works on the pixels inside the box only.
+"""
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import io
+import json
+import math
+import os
+import sys
+import time
+
+import common
+from common import UserError
+import cv2
+import data
+import numpy as np
+import pycocotools.mask as mask_util
+import tabulate
+import tqdm
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+MASK_THRESHOLD = 0.5
+MAX_BAD_IMAGES = 0.1    # share of a data set's images that may be unreadable
+NUM_READERS = 4         # threads that read and resize images ahead of the network
+
+
+# detections of one image --------------------------------------------------------------------------------------------
+@dataclasses.dataclass
+class Detections:
+    """
+    What was found in one image, the highest score first.
+
+    Attributes:
+        boxes: float32 (N, 4), in the image's own pixels
+        scores: float32 (N,)
+        labels: int (N,), in 1..N
+        height, width (int): of the image
+        mask_probs: float32 (N, m, m), probabilities on a grid that spans the box, or None
+        class_names: of the labels 1..N
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    height: int
+    width: int
+    mask_probs: np.ndarray = None
+    class_names: tuple = ()
+
+    def __len__(self):
+        return len(self.boxes)
+
+    def select(self, index):
+        """Returns: the Detections that `index`, a NumPy index of the first dimension, picks"""
+        return dataclasses.replace(
+            self, boxes=self.boxes[index], scores=self.scores[index], labels=self.labels[index],
+            mask_probs=None if self.mask_probs is None else self.mask_probs[index])
+
+    @functools.cached_property
+    def masks(self):
+        """bool (N, height, width), or None where the model has no masks"""
+        if self.mask_probs is None:
+            return None
+        masks = np.zeros((len(self), self.height, self.width), dtype=bool)
+        for mask, probs, box in zip(masks, self.mask_probs, self.boxes):
+            crop, x, y = paste_mask(probs, box, self.height, self.width)
+            mask[y:y + crop.shape[0], x:x + crop.shape[1]] = crop
+        return masks
+
+    def rles(self):
+        """Returns: list of N run-length encoded masks, as `encode_mask` gives them"""
+        return [encode_mask(*paste_mask(probs, box, self.height, self.width), self.height, self.width)
+                for probs, box in zip(self.mask_probs, self.boxes)]
+
+
+# masks --------------------------------------------------------------------------------------------------------------
+def _pixels_inside(low, high, size):
+    """Returns: first and one past the last of the pixels 0..size-1 whose centres lie in [low, high]"""
+    first = min(max(math.ceil(low - 0.5), 0), size)
+    return first, max(min(math.floor(high - 0.5) + 1, size), first)
+
+
+def _interpolation_weights(pixels, low, high, cells):
+    """
+    Weights of linear interpolation from `cells` samples that divide [low, high] evenly, zero beyond them.
+
+    Args:
+        pixels (range): their centres are pixel + 0.5
+
+    Returns:
+        float32 (len(pixels), cells)
+    """
+    at = (np.arange(pixels.start, pixels.stop) + (0.5 - low)) * (cells / (high - low)) - 0.5
+    return np.maximum(1 - np.abs(at[:, None] - np.arange(cells)), 0).astype(np.float32)
+
+
+def paste_mask(probs, box, height, width):
+    """
+    Bring a mask from its box to the image's pixels.
+
+    The grid's cell j spans [j, j + 1] / m of the box. A pixel takes the bilinear interpolation of the cells' centres at
+    its own centre, with zeros outside of the grid, as `grid_sample(align_corners=False)` does; it belongs to the mask
+    from 0.5 on. Bilinear weights are a product of one factor per axis, hence two small matrix products.
+
+    Args:
+        probs: float (m, m), row first
+        box: (4,) in pixels; may reach beyond the image
+        height, width (int): of the image
+
+    Returns:
+        bool (h, w), the pixels of the image whose centres lie inside the box, then x and y of its top-left pixel
+    """
+    x1, y1, x2, y2 = (float(v) for v in box)
+    cols, rows = range(*_pixels_inside(x1, x2, width)), range(*_pixels_inside(y1, y2, height))
+    if not cols or not rows or x2 <= x1 or y2 <= y1:
+        return np.zeros((len(rows), len(cols)), dtype=bool), cols.start, rows.start
+    vertical = _interpolation_weights(rows, y1, y2, probs.shape[0])
+    horizontal = _interpolation_weights(cols, x1, x2, probs.shape[1])
+    # columns first in memory, the order in which `encode_mask` reads it
+    columns = horizontal @ np.asarray(probs, np.float32).T @ vertical.T
+    return (columns >= MASK_THRESHOLD).T, cols.start, rows.start
+
+
+def encode_mask(crop, x, y, height, width):
+    """
+    Run-length encode a mask that is zero outside of a crop. No array of the image's size is made.
+
+    Args:
+        crop: bool (h, w)
+        x, y (int): of the crop's top-left pixel in the image
+        height, width (int): of the image
+
+    Returns:
+        dict: COCO's compressed RLE {"size": [height, width], "counts": str}
+    """
+    h, w = crop.shape
+    # the columns one after the other, as COCO counts; a zero before the first and after each ends every run
+    flat = np.zeros(1 + w * (h + 1), dtype=bool)
+    flat[1:].reshape(w, h + 1)[:, :h] = crop.T
+    column, row = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]), h + 1)
+    # where a run goes on in the next column, its end and the next one's start are the same position, and no edge
+    positions, times = np.unique((x + column) * height + (y + row), return_counts=True)
+    total = height * width
+    counts = np.diff(positions[(times == 1) & (positions < total)], prepend=0, append=total)
+    rle = mask_util.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
+# from images to detections ------------------------------------------------------------------------------------------
+def _resize(image, cfg):
+    height, width = common.resize_shape(*image.shape[:2], cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _detect_resized(predict, resized, sizes, class_names):
+    """
+    Args:
+        resized (list): of uint8 (h, w, 3), as the network wants them
+        sizes (list): of (height, width), the images' own
+
+    Returns:
+        list[Detections], in the images' own pixels
+    """
+    boxes, scores, labels, image_index, mask_probs = predict(*common.pad_batch(resized))
+    results = []
+    for i, (image, (height, width)) in enumerate(zip(resized, sizes)):
+        mine = np.flatnonzero(image_index == i)
+        # rounding the resized shape gives each axis a scale of its own
+        scale = np.array([width / image.shape[1], height / image.shape[0]] * 2, dtype=np.float32)
+        found = np.clip(boxes[mine] * scale, 0, np.array([width, height] * 2, dtype=np.float32))
+        # written so that a NaN is dropped too
+        good = (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]) & np.isfinite(scores[mine])
+        mine, found = mine[good], found[good]
+        results.append(Detections(
+            boxes=found, scores=scores[mine], labels=labels[mine], height=height, width=width,
+            mask_probs=None if mask_probs is None else mask_probs[mine], class_names=class_names))
+    return results
+
+
+def detect_batch(predict, images, cfg):
+    """
+    Detect the objects in some images, which go through the network together.
+
+    Args:
+        predict (callable): of `modeling.predictor.load_predictor`
+        images (list): of uint8 (h, w, 3), BGR, of any sizes
+        cfg: PREPROC and DATA.CLASS_NAMES
+
+    Returns:
+        list[Detections], one for each image, in its own pixels
+    """
+    resized = [_resize(image, cfg) for image in images]
+    return _detect_resized(predict, resized, [image.shape[:2] for image in images], tuple(cfg.DATA.CLASS_NAMES))
+
+
+def _ahead(function, items, lookahead):
+    """Yields: function(item) for each of items, in their order, computed in threads at most `lookahead` items ahead"""
+    with concurrent.futures.ThreadPoolExecutor(NUM_READERS) as pool:
+        pending = collections.deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > lookahead:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            # a consumer that stops early must not wait for what it no longer wants
+            for future in pending:
+                future.cancel()
+
+
+def detect_files(predict, paths, cfg):
+    """
+    Detect the objects in image files, in batches of TEST.IMS_PER_BATCH; reading runs ahead of the network.
+
+    Yields:
+        (uint8 (h, w, 3), Detections) for each of `paths` in order, or (None, UserError) for one that cannot be read
+    """
+    def read(path):
+        try:
+            image = data.load_image(path)
+        except UserError as e:
+            return None, e
+        return image, _resize(image, cfg)
+
+    batch_size, class_names = cfg.TEST.IMS_PER_BATCH, tuple(cfg.DATA.CLASS_NAMES)
+    batch = []
+    for i, loaded in enumerate(_ahead(read, paths, batch_size + NUM_READERS)):
+        batch.append(loaded)
+        if len(batch) < batch_size and i + 1 < len(paths):
+            continue
+        good = [(image, resized) for image, resized in batch if image is not None]
+        found = iter(_detect_resized(predict, [resized for _, resized in good],
+                                     [image.shape[:2] for image, _ in good], class_names) if good else ())
+        for image, error in batch:
+            yield (None, error) if image is None else (image, next(found))
+        batch = []
+
+
+# COCO results -------------------------------------------------------------------------------------------------------
+def detections_to_coco(image_id, detections, category_ids, class_names=None):
+    """
+    Args:
+        image_id: as the data set names the image
+        detections (Detections): of that image
+        category_ids: the data set's id of each label 1..N
+        class_names: also write the class's name, as "category"
+
+    Returns:
+        list of dict: COCO results with bbox [x, y, w, h] in pixels, and segmentation if there are masks
+    """
+    segmentations = None if detections.mask_probs is None else detections.rles()
+    results = []
+    for i, ((x1, y1, x2, y2), score, label) in enumerate(zip(
+            detections.boxes.tolist(), detections.scores.tolist(), detections.labels.tolist())):
+        result = {"image_id": image_id, "category_id": int(category_ids[label - 1])}
+        if class_names is not None:
+            result["category"] = class_names[label - 1]
+        result["bbox"] = [round(v, 3) for v in (x1, y1, x2 - x1, y2 - y1)]
+        result["score"] = round(score, 5)
+        if segmentations is not None:
+            result["segmentation"] = segmentations[i]
+        results.append(result)
+    return results
+
+
+def write_json(path, value):
+    """
+    Write a json file whole or not at all: a file that is there stays until the new one is complete.
+
+    Raises:
+        UserError: it cannot be written
+    """
+    partial = f"{path}.{os.getpid()}.tmp"
+    try:
+        try:
+            with open(partial, "w", encoding="utf-8") as f:
+                json.dump(value, f)
+            os.replace(partial, path)
+        finally:
+            with contextlib.suppress(OSError):
+                os.remove(partial)
+    except OSError as e:
+        raise UserError(f"cannot write {path} ({e.strerror}); choose another place") from None
+
+
+def progress_bar(total, name):
+    """Returns: a tqdm bar on stderr with the time left; silent where stderr is no terminal"""
+    return tqdm.tqdm(total=total, desc=name, unit="image", file=sys.stderr, disable=None, mininterval=0.5,
+                     dynamic_ncols=True, leave=False)
+
+
+def warn(line):
+    """Print a line on stderr, above a progress bar that may be there."""
+    tqdm.tqdm.write(line, file=sys.stderr)
+
+
+def _wrong_size(record, image):
+    """Returns: UserError where an image is not of the size in the annotation file, to which masks are tied; or None"""
+    height, width = image.shape[:2]
+    if (height, width) == (record.height, record.width):
+        return None
+    return UserError(f"{record.file_name} is {width}x{height}, but its annotation says {record.width}x{record.height}; "
+                     "mend the one or the other")
+
+
+def predict_dataset(predict, dataset, cfg):
+    """
+    Detect the objects in all images of a data set. An image that cannot be used is named on stderr and left out.
+
+    Args:
+        predict (callable): of `modeling.predictor.load_predictor`
+        dataset (data.Dataset): with category_ids and records
+        cfg: TEST, PREPROC and DATA
+
+    Returns:
+        list of dict: COCO results, in the order of the data set's images
+
+    Raises:
+        UserError: more than a tenth of the images cannot be used
+    """
+    def resized_shape(record):
+        return common.resize_shape(record.height, record.width, cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
+
+    records = dataset.records
+    # images of one shape together: little padding in a batch, and few shapes that are new to TensorFlow
+    order = sorted(range(len(records)), key=lambda i: resized_shape(records[i]))
+    results, num_bad = [[] for _ in records], 0
+    with progress_bar(len(records), dataset.name) as bar:
+        for i, (image, found) in zip(order, detect_files(predict, [records[i].file_name for i in order], cfg)):
+            error = found if image is None else _wrong_size(records[i], image)
+            if error is None:
+                results[i] = detections_to_coco(records[i].image_id, found, dataset.category_ids)
+            else:
+                warn(f"left out: {error}")
+                num_bad += 1
+            if num_bad > MAX_BAD_IMAGES * len(records):
+                raise UserError(f"data set {dataset.name}: {num_bad} of its {len(records)} images cannot be used, "
+                                f"the last because {error}")
+            bar.update()
+    return [result for of_image in results for result in of_image]
+
+
+# metrics ------------------------------------------------------------------------------------------------------------
+def _load_ground_truth(path, with_masks):
+    """
+    Returns: dict of "images", "categories" and "annotations" of a COCO file; the broken annotations are left out, the
+        others have just what COCOeval needs, and a segmentation as RLE if they have one that is wanted
+    """
+    try:
+        with open(path, encoding="utf-8") as f:
+            content = json.load(f)
+        images = {image["id"]: image for image in content["images"]}
+        categories = {category["id"]: category["name"] for category in content["categories"]}
+        annotations, num_bad = [], 0
+        for annotation in content["annotations"]:
+            try:
+                annotations.append(_parse_annotation(annotation, images, categories, with_masks))
+            except Exception:    # what is broken fails in many ways, here and in pycocotools
+                num_bad += 1
+    except OSError as e:
+        raise UserError(f"cannot read {path} ({e.strerror}); the annotation file is needed to evaluate") from None
+    except (ValueError, KeyError, TypeError) as e:
+        raise UserError(f"{path} is no COCO annotation file ({type(e).__name__}: {e}); "
+                        "export it as COCO instances") from None
+    if num_bad:
+        warn(f"{path}: {num_bad} broken annotations of {num_bad + len(annotations)} are left out of the evaluation")
+    return {"images": content["images"], "categories": content["categories"], "annotations": annotations}
+
+
+def _parse_annotation(annotation, images, categories, with_masks):
+    """Returns: a copy with what COCOeval needs; raises anything for an annotation that is broken"""
+    x, y, w, h = bbox = [float(v) for v in annotation["bbox"]]
+    if annotation["category_id"] not in categories or not np.isfinite(bbox).all() or w <= 0 or h <= 0:
+        raise ValueError("its category or its box cannot be used")
+    image, area, segmentation = images[annotation["image_id"]], annotation.get("area"), annotation.get("segmentation")
+    parsed = {"image_id": annotation["image_id"], "category_id": annotation["category_id"], "bbox": bbox,
+              "iscrowd": int(annotation.get("iscrowd", 0)), "area": w * h if area is None else float(area)}
+    if with_masks and segmentation:
+        parsed["segmentation"] = _parse_segmentation(segmentation, image["height"], image["width"])
+    return parsed
+
+
+def _parse_segmentation(segmentation, height, width):
+    """Returns: the RLE of polygons, or of an RLE with or without compression; raises anything when it is broken"""
+    if isinstance(segmentation, list):
+        if not all(np.isfinite(polygon).all() for polygon in segmentation):
+            raise ValueError("a polygon has a corner that is no number")
+        return mask_util.merge(mask_util.frPyObjects(segmentation, height, width))
+    if list(segmentation["size"]) != [height, width]:
+        raise ValueError("its RLE is not of the image's size")
+    if isinstance(segmentation["counts"], list):
+        segmentation = mask_util.frPyObjects(segmentation, height, width)
+    # pycocotools never ends on an RLE that does not add up to the image; decoding refuses it
+    return mask_util.encode(np.asfortranarray(mask_util.decode(segmentation) == 1, dtype=np.uint8))
+
+
+def _to_coco(content, annotations):
+    """Returns: pycocotools.COCO of annotations or detections of the images and categories of `content`"""
+    coco = COCO()
+    # ids from 1, whatever the file says: COCOeval takes a match with id 0 for no match
+    coco.dataset = {"images": content["images"], "categories": content["categories"],
+                    "annotations": [{**annotation, "id": i} for i, annotation in enumerate(annotations, 1)]}
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco
+
+
+def _as_annotation(kind, result):
+    """Returns: what COCOeval needs of a result; the area is the box's for "bbox", and the mask's for "segm" """
+    annotation = {"iscrowd": 0, "area": result["bbox"][2] * result["bbox"][3],
+                  **{k: result[k] for k in ("image_id", "category_id", "score", "bbox")}}
+    if kind == "segm":
+        annotation.update(segmentation=result["segmentation"], area=float(mask_util.area(result["segmentation"])))
+    return annotation
+
+
+def _none_if_absent(value):
+    """COCO's -1 stands for "no such objects"."""
+    return None if value < 0 else float(value)
+
+
+def _compare(kind, content, results):
+    """Returns: COCO's metrics of one kind, "bbox" or "segm", and dict of class name to AP or None"""
+    truth = [annotation for annotation in content["annotations"] if kind == "bbox" or "segmentation" in annotation]
+    evaluator = COCOeval(_to_coco(content, truth), _to_coco(content, [_as_annotation(kind, r) for r in results]), kind)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+    metrics = {name: _none_if_absent(value) for name, value in zip(METRICS, evaluator.stats)}
+    # of objects of all areas, and the most detections an image: (IoU threshold, recall, class)
+    precision = evaluator.eval["precision"][:, :, :, 0, -1]
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    return metrics, {names[category_id]: _none_if_absent(precision[:, :, k].mean())
+                     for k, category_id in enumerate(evaluator.params.catIds)}
+
+
+def _evaluate(results, annotation_file, has_masks):
+    """Returns: metrics as `evaluate_results` does, and {"bbox": {class name: AP or None}, …}"""
+    content = _load_ground_truth(annotation_file, has_masks)
+    annotations = content["annotations"]
+    has_masks = has_masks and (not annotations or any("segmentation" in annotation for annotation in annotations))
+    metrics, per_class = {}, {}
+    for kind in ("bbox", "segm") if has_masks else ("bbox",):
+        metrics[kind], per_class[kind] = _compare(kind, content, results)
+    return metrics, per_class
+
+
+def evaluate_results(results, annotation_file, has_masks):
+    """
+    COCO's metrics of detections.
+
+    Args:
+        results (list of dict): COCO results of the annotation file's images; all of these count, also those without any
+        annotation_file (str): COCO's ground truth
+        has_masks (bool): also evaluate the masks, where the ground truth has masks
+
+    Returns:
+        dict: {"bbox": {"AP", "AP50", "AP75", "APs", "APm", "APl"}, "segm": the same}, each in 0..1, or None where the
+        ground truth has no such objects
+
+    Raises:
+        UserError: the annotation file cannot be used
+    """
+    return _evaluate(results, annotation_file, has_masks)[0]
+
+
+def _percent(value):
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def format_metrics(metrics, per_class=None):
+    """
+    Args:
+        metrics (dict): of `evaluate_results`
+        per_class (dict): {"bbox": {class name: AP or None}, "segm": the same}
+
+    Returns:
+        str: tables of the metrics in percent
+    """
+    def table(rows, headers):
+        return tabulate.tabulate(rows, headers, tablefmt="simple", stralign="right", disable_numparse=True,
+                                 colalign=("left",) + ("right",) * (len(headers) - 1))
+
+    rows = [[kind] + [_percent(values[name]) for name in METRICS] for kind, values in metrics.items()]
+    text = table(rows, ["percent", *METRICS])
+    if per_class:
+        rows = [[name] + [_percent(values[name]) for values in per_class.values()] for name in per_class["bbox"]]
+        text += "\n\n" + table(rows, ["class", *(f"{kind} AP" for kind in per_class)])
+    return text
+
+
+def evaluate_dataset(predict, dataset, cfg, output=None, report=print):
+    """
+    Run the network on a data set and compare with its ground truth.
+
+    Args:
+        predict (callable): of `modeling.predictor.load_predictor`
+        dataset (data.Dataset):
+        cfg: MODE_MASK, TEST, PREPROC and DATA
+        output (str): write the COCO results to this json file
+        report (callable): takes the text of the tables
+
+    Returns:
+        dict: of `evaluate_results`
+    """
+    start = time.monotonic()
+    results = predict_dataset(predict, dataset, cfg)
+    seconds = time.monotonic() - start
+    if output:
+        write_json(output, results)
+    metrics, per_class = _evaluate(results, dataset.annotation_file, cfg.MODE_MASK)
+    without_masks = cfg.MODE_MASK and "segm" not in metrics
+    report(f"{dataset.name}: {len(results)} detections in {len(dataset.records)} images, {seconds:.1f} s"
+           + ("; its annotations have no masks, so only boxes are evaluated" if without_masks else "")
+           + "\n" + format_metrics(metrics, per_class))
+    return metrics

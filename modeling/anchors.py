@@ -1,0 +1,72 @@
+"""Anchors of the region proposal network, and which of them stand for an object (Ren et al. 2015, sec. 3.1)."""
+import numpy as np
+import tensorflow as tf
+
+from . import boxes as box_ops
+
+
+def cell_anchors(sizes, ratios):
+    """
+    Args:
+        sizes: square roots of the areas, in pixels
+        ratios: heights / widths
+
+    Returns:
+        float32 array (len(sizes) * len(ratios), 4): boxes around (0, 0), the ratios of the first size first
+    """
+    width = (np.reshape(sizes, (-1, 1)) / np.sqrt(np.reshape(ratios, (1, -1)))).reshape(-1)
+    height = width * np.tile(ratios, len(sizes))
+    return np.stack([-width, -height, width, height], axis=1).astype("float32") / 2
+
+
+def grid_anchors(height, width, stride, sizes, ratios):
+    """
+    Anchors of one feature map; cell (i, j) is centred at the pixel (j * stride, i * stride).
+
+    Args:
+        height, width (scalar int tensors): of the feature map
+        stride (int): pixels between its cells
+
+    Returns:
+        (height * width * A, 4), with A = len(sizes) * len(ratios)
+    """
+    x = tf.cast(tf.range(width) * stride, tf.float32)
+    y = tf.cast(tf.range(height) * stride, tf.float32)
+    x, y = tf.meshgrid(x, y)
+    centers = tf.stack([x, y, x, y], axis=-1)[:, :, None]
+    return tf.reshape(centers + cell_anchors(sizes, ratios), [-1, 4])
+
+
+def label_anchors(anchors, gt_boxes, gt_labels, image_sizes, positive_thresh, negative_thresh, crowd_thresh):
+    """
+    An anchor is positive when its IoU with some box is at least `positive_thresh`, or when no other anchor overlaps
+    some box more; negative when its IoU is below `negative_thresh` with all boxes; else neither. Anchors that leave
+    the image are neither, and so are negative ones of which `crowd_thresh` or more lies in a crowd region.
+
+    Args:
+        anchors: (A, 4)
+        gt_boxes: (B, G, 4)
+        gt_labels: int32 (B, G): 1.. an object, 0 padding, -1 a crowd region
+        image_sizes: int32 (B, 2), heights and widths
+
+    Returns:
+        int32 (B, A): 1 positive, 0 negative, -1 neither; int32 (B, A): the index of the best box
+    """
+    limits = tf.cast(image_sizes, tf.float32)[:, None]
+    inside = (tf.reduce_all(anchors[None, :, :2] >= 0, axis=-1)
+              & (anchors[None, :, 2] <= limits[..., 1]) & (anchors[None, :, 3] <= limits[..., 0]))
+    pairs = anchors[None, :, None], gt_boxes[:, None]
+    candidate = inside[:, :, None] & (gt_labels > 0)[:, None]
+    ious = tf.where(candidate, box_ops.iou(*pairs), -1.0)
+
+    best_iou = tf.reduce_max(ious, axis=2)
+    best_of_box = tf.reduce_max(ious, axis=1, keepdims=True)
+    is_best_of_box = tf.reduce_any(tf.equal(ious, best_of_box) & (best_of_box > 0), axis=2)
+    positive = (best_iou >= positive_thresh) | is_best_of_box
+
+    in_crowd = tf.where((gt_labels < 0)[:, None], box_ops.intersection(*pairs), 0.0)
+    crowded = tf.reduce_max(in_crowd, axis=2) >= crowd_thresh * box_ops.area(anchors)
+    negative = (best_iou < negative_thresh) & tf.logical_not(crowded)
+
+    labels = tf.where(positive, 1, tf.where(negative, 0, -1))
+    return tf.where(inside, labels, -1), tf.argmax(ious, axis=2, output_type=tf.int32)

@@ -1,0 +1,119 @@
+"""Box arithmetic on tensors. Boxes are float32 (..., 4): x1, y1, x2, y2 in pixels, of width x2 - x1."""
+import tensorflow as tf
+from tensorpack import tfv1
+
+
+def area(boxes):
+    """
+    Args:
+        boxes: (..., 4)
+
+    Returns:
+        (...), 0 for a box whose corners are swapped
+    """
+    x1, y1, x2, y2 = tf.unstack(boxes, axis=-1)
+    return tf.maximum(x2 - x1, 0.0) * tf.maximum(y2 - y1, 0.0)
+
+
+def intersection(boxes, others):
+    """Area of overlap of `boxes` (..., 4) with `others` (..., 4), which broadcast. Returns: (...)"""
+    x1, y1, x2, y2 = tf.unstack(boxes, axis=-1)
+    u1, v1, u2, v2 = tf.unstack(others, axis=-1)
+    width = tf.minimum(x2, u2) - tf.maximum(x1, u1)
+    height = tf.minimum(y2, v2) - tf.maximum(y1, v1)
+    return tf.maximum(width, 0.0) * tf.maximum(height, 0.0)
+
+
+def iou(boxes, others):
+    """
+    Intersection over union of boxes that broadcast: `iou(a[:, None], b[None])` is pairwise.
+
+    Returns:
+        (...), in 0..1; 0 where the union is empty
+    """
+    inter = intersection(boxes, others)
+    return tf.math.divide_no_nan(inter, area(boxes) + area(others) - inter)
+
+
+def clip(boxes, sizes):
+    """
+    Args:
+        boxes: (..., 4)
+        sizes: (..., 2), height and width of the image of each box, broadcasting against `boxes`
+
+    Returns:
+        (..., 4), inside the image
+    """
+    limit = tf.cast(tf.gather(sizes, [1, 0, 1, 0], axis=-1), boxes.dtype)
+    return tf.minimum(tf.maximum(boxes, 0.0), limit)
+
+
+def _center_size(boxes):
+    top_left, bottom_right = boxes[..., :2], boxes[..., 2:]
+    return (top_left + bottom_right) * 0.5, bottom_right - top_left
+
+
+def encode(boxes, anchors, weights=(1.0, 1.0, 1.0, 1.0)):
+    """
+    Regression targets of Faster R-CNN (Ren et al. 2015, eq. 2): weights * (dx / w, dy / h, log(W / w), log(H / h)).
+
+    Args:
+        boxes: (..., 4), of positive width and height
+        anchors: (..., 4), likewise, broadcasting against `boxes`
+        weights: 4 numbers that multiply the targets
+
+    Returns:
+        (..., 4) such that decode(encode(boxes, anchors, w), anchors, w) == boxes
+    """
+    center, size = _center_size(boxes)
+    anchor_center, anchor_size = _center_size(anchors)
+    shift, scale = (center - anchor_center) / anchor_size, tf.math.log(size / anchor_size)
+    return tf.concat([shift, scale], axis=-1) * tf.constant(weights)
+
+
+def decode(deltas, anchors, weights=(1.0, 1.0, 1.0, 1.0), max_log_scale=4.135):
+    """
+    The inverse of `encode`.
+
+    Args:
+        deltas: (..., 4)
+        anchors: (..., 4), broadcasting against `deltas`
+        weights: 4 numbers that the deltas were multiplied with
+        max_log_scale (float): largest log(W / w), so that an untrained network does not overflow;
+            log(1000 / 16) by default
+
+    Returns:
+        (..., 4)
+    """
+    deltas = deltas / tf.constant(weights)
+    anchor_center, anchor_size = _center_size(anchors)
+    center = deltas[..., :2] * anchor_size + anchor_center
+    half = tf.exp(tf.minimum(deltas[..., 2:], max_log_scale)) * anchor_size * 0.5
+    return tf.concat([center - half, center + half], axis=-1)
+
+
+def nms(boxes, scores, iou_threshold, max_outputs):
+    """
+    Greedy non-maximum suppression of several groups of boxes, each by itself.
+
+    Args:
+        boxes: (G, N, 4)
+        scores: (G, N); entries of -inf are no boxes
+        iou_threshold (float): a box that overlaps a better one by more is dropped
+        max_outputs (int or scalar tensor): boxes to keep of each group
+
+    Returns:
+        int32 (G, max_outputs): indices into N by falling score, padded with 0; bool (G, max_outputs): False for
+        padding
+    """
+    max_outputs = tf.convert_to_tensor(max_outputs)
+
+    def one_group(group):
+        # corners in the order x, y serve as well as in the order y, x
+        return tuple(tf.raw_ops.NonMaxSuppressionV4(
+            boxes=group[0], scores=group[1], max_output_size=max_outputs, iou_threshold=iou_threshold,
+            score_threshold=float("-inf"), pad_to_max_output_size=True))
+
+    keep, count = tfv1.map_fn(
+        one_group, (boxes, scores), dtype=(tf.int32, tf.int32), back_prop=False, parallel_iterations=16)
+    return keep, tf.range(max_outputs)[None] < count[:, None]

@@ -1,0 +1,40 @@
+"""Feature Pyramid Network (Lin et al. 2017)."""
+import tensorflow as tf
+from tensorpack import tfv1
+from tensorpack.models import Conv2D
+
+from .layers import GroupNorm
+
+
+def fpn(features, channels, norm, padding):
+    """
+    Args:
+        features (list): C2..C5 of the backbone, (B, H / s, W / s, C) with s = 4, 8, 16, 32
+        channels (int): of every level
+        norm (str): "None" or "GN"
+        padding (Padding): where the images end
+
+    Returns:
+        list: P2..P6, (B, H / s, W / s, channels) with s = 4, 8, 16, 32, 64
+    """
+    def conv(name, x, kernel):
+        return Conv2D(name, x, channels, kernel, kernel_initializer=tfv1.variance_scaling_initializer(scale=1.0))
+
+    def maybe_norm(name, x, stride):
+        return GroupNorm(name, padding.zero(x, stride), num_pixels=padding.num_pixels(stride)) if norm == "GN" else x
+
+    with tfv1.variable_scope("fpn"):
+        top_down = []
+        for level, c in reversed(list(enumerate(features, start=2))):
+            lateral = maybe_norm(f"gn_c{level}", conv(f"lateral_1x1_c{level}", c, 1), 2 ** level)
+            top_down.insert(0, lateral + _upsample(top_down[0]) if top_down else lateral)
+        pyramid = [maybe_norm(f"gn_p{level}", conv(f"posthoc_3x3_p{level}", padding.zero(x, 2 ** level), 3), 2 ** level)
+                   for level, x in enumerate(top_down, start=2)]
+        return pyramid + [pyramid[-1][:, ::2, ::2]]
+
+
+def _upsample(x):
+    """(B, H, W, C) to (B, 2 H, 2 W, C), each pixel four times"""
+    shape = tf.shape(x)
+    x = tf.image.resize(x, [shape[1] * 2, shape[2] * 2], method="nearest")
+    return x

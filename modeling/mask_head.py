@@ -1,0 +1,78 @@
+"""The mask head (He et al. 2017): a mask of every class for every RoI."""
+import tensorflow as tf
+from tensorpack import tfv1
+from tensorpack.models import Conv2D, Conv2DTranspose
+from tensorpack.tfutils.summary import add_moving_summary
+
+from .losses import mean_over
+from .roi_pool import crop_bins
+
+
+def maskrcnn_up4conv_head(features, dim, num_categories):
+    """
+    Args:
+        features: (R, s, s, C)
+        dim (int): channels of the hidden layers
+        num_categories (int): without the background
+
+    Returns:
+        logits (R, 2 s, 2 s, num_categories)
+    """
+    with tfv1.variable_scope("maskrcnn"):
+        initializer = tfv1.variance_scaling_initializer(scale=2.0, mode="fan_out", distribution="untruncated_normal")
+        x = features
+        for i in range(4):
+            x = Conv2D(f"fcn{i}", x, dim, 3, activation=tf.nn.relu, kernel_initializer=initializer)
+        x = Conv2DTranspose("deconv", x, dim, 2, strides=2, activation=tf.nn.relu, kernel_initializer=initializer)
+        return Conv2D("conv", x, num_categories, 1, kernel_initializer=tfv1.random_normal_initializer(stddev=0.001))
+
+
+def select_class(logits, labels):
+    """
+    Args:
+        logits: (R, m, m, num_categories)
+        labels: int32 (R,), in 1..num_categories
+
+    Returns:
+        (R, m, m), of the class of each
+    """
+    return tf.gather(tf.transpose(logits, [0, 3, 1, 2]), labels - 1, batch_dims=1)
+
+
+def mask_targets(rois, gt_index, gt_boxes, gt_masks, size):
+    """
+    What the mask head should say: the ground-truth mask seen through each RoI.
+
+    Args:
+        rois: (R, 4)
+        gt_index: int32 (R,), into the N boxes
+        gt_boxes: (N, 4)
+        gt_masks: uint8 (N, M, M), 0 or 1, each sampled at M x M bins of its own box
+        size (int): of the mask head's output
+
+    Returns:
+        float32 (R, size, size), 0 or 1
+    """
+    boxes = tf.gather(gt_boxes, gt_index)
+    cells = tf.cast(tf.shape(gt_masks)[1], tf.float32) / (boxes[:, 2:] - boxes[:, :2])
+    in_mask_cells = (rois - tf.tile(boxes[:, :2], [1, 2])) * tf.tile(cells, [1, 2])
+    targets = crop_bins(tf.cast(gt_masks, tf.float32)[..., None], in_mask_cells, gt_index, size)
+    return tf.cast(targets[..., 0] >= 0.5, tf.float32)
+
+
+def maskrcnn_loss(logits, targets):
+    """
+    Binary cross entropy, averaged over RoIs and pixels.
+
+    Args:
+        logits: (R, m, m), of the true class
+        targets: (R, m, m), 0 or 1
+
+    Returns:
+        scalar, 0 without RoIs
+    """
+    loss = mean_over(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits), tf.size(targets))
+    with tf.name_scope("maskrcnn_metrics"):
+        correct = tf.cast(tf.equal(logits > 0, targets > 0.5), tf.float32)
+        add_moving_summary(tf.identity(mean_over(correct, tf.size(correct)), name="accuracy"))
+    return loss

@@ -1,0 +1,87 @@
+"""Where the images of a padded batch end. With it, an image gives the same features alone and in any batch."""
+import tensorflow as tf
+
+
+class Padding:
+    """
+    The region of each image in a batch: its own size, rounded up to a multiple of the network's largest stride.
+
+    A convolution reads zeros beyond the border of a feature map. `zero` makes it read zeros beyond the border of each
+    image too, where the layers before have left other values.
+
+    Attributes:
+        sizes: int32 (B, 2), height and width of each image's region in pixels
+    """
+
+    def __init__(self, image_sizes, batch_shape, multiple):
+        """
+        Args:
+            image_sizes: int32 (B, 2), true heights and widths
+            batch_shape: int32 (2,), height and width of the whole batch, multiples of `multiple`
+            multiple (int): the stride of the coarsest feature map of the backbone
+        """
+        self.sizes = -(-image_sizes // multiple) * multiple
+        self._trivial = image_sizes.shape[0] == 1
+        self._needed = tf.reduce_any(tf.not_equal(self.sizes, batch_shape[None]))
+
+    def region(self, stride):
+        """Returns: int32 (B, 2), height and width of each image's region on the feature map of a stride"""
+        return -(-self.sizes // stride)
+
+    def num_pixels(self, stride):
+        """Returns: int32 (B,), pixels of each image's region on the feature map of a stride"""
+        return tf.reduce_prod(self.region(stride), axis=1)
+
+    def inside(self, stride, height, width):
+        """Returns: bool (B, height, width), True inside the image's region on the feature map of a stride"""
+        region = self.region(stride)
+        rows = tf.range(height)[None] < region[:, :1]
+        columns = tf.range(width)[None] < region[:, 1:]
+        return rows[:, :, None] & columns[:, None, :]
+
+    def zero(self, features, stride):
+        """
+        Args:
+            features: (B, H, W, C)
+            stride (int): of the feature map
+
+        Returns:
+            (B, H, W, C), zero beyond each image's region
+        """
+        if self._trivial:
+            return features
+
+        def masked():
+            shape = tf.shape(features)
+            return features * tf.cast(self.inside(stride, shape[1], shape[2])[..., None], features.dtype)
+
+        masked_features = tf.cond(self._needed, masked, lambda: tf.identity(features))
+        masked_features.set_shape(features.shape)
+        return masked_features
+
+    def repeat_border(self, features, stride):
+        """
+        Args:
+            features: (B, H, W, C)
+            stride (int): of the feature map
+
+        Returns:
+            (B, H + 2, W + 2, C): a border of one pixel is added, which, like all beyond the image's region, repeats the
+            nearest pixel inside
+        """
+        def plain():
+            return tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+
+        if self._trivial:
+            return plain()
+
+        def per_image():
+            last = self.region(stride) - 1
+            shape = tf.shape(features)
+            rows = tf.minimum(tf.maximum(tf.range(-1, shape[1] + 1), 0)[None], last[:, :1])
+            columns = tf.minimum(tf.maximum(tf.range(-1, shape[2] + 1), 0)[None], last[:, 1:])
+            return tf.gather(tf.gather(features, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+
+        bordered = tf.cond(self._needed, per_image, plain)
+        bordered.set_shape([features.shape[0], None, None, features.shape[3]])
+        return bordered

@@ -1,0 +1,87 @@
+"""Random choice of what is trained on in a step."""
+import tensorflow as tf
+
+from . import boxes as box_ops
+
+
+def random_subset(candidates, size):
+    """
+    Args:
+        candidates: bool (B, N)
+        size (int): how many to draw from each row
+
+    Returns:
+        int32 (B, K): indices into N, with K = min(size, N); bool (B, K): which of them were drawn. A row's drawn ones
+        come first, in random order.
+    """
+    keys = tf.where(candidates, tf.random.uniform(tf.shape(candidates)), -1.0)
+    keys, indices = tf.nn.top_k(keys, tf.minimum(size, tf.shape(candidates)[1]))
+    return indices, keys >= 0
+
+
+def sample_fg_bg(foreground, background, size, fg_ratio):
+    """
+    Draw `size` of each row, at most `size * fg_ratio` of the foreground, the rest of the background.
+
+    Args:
+        foreground, background: bool (B, N)
+
+    Returns:
+        a pair (int32 (B, F), bool (B, F)) for the foreground and one for the background: indices into N, and which
+        of them were drawn
+    """
+    fg_indices, fg_drawn = random_subset(foreground, int(size * fg_ratio))
+    bg_indices, bg_drawn = random_subset(background, size)
+    num_bg = size - tf.reduce_sum(tf.cast(fg_drawn, tf.int32), axis=1, keepdims=True)
+    bg_drawn &= tf.range(tf.shape(bg_indices)[1])[None] < num_bg
+    return (fg_indices, fg_drawn), (bg_indices, bg_drawn)
+
+
+def flatten_drawn(indices, drawn, row_length):
+    """
+    Args:
+        indices: int32 (B, K), into rows of length `row_length`
+        drawn: bool (B, K)
+
+    Returns:
+        int32 (S,): the drawn indices, into the (B * row_length,) list of all rows
+    """
+    offsets = tf.range(tf.shape(indices)[0])[:, None] * row_length
+    return tf.boolean_mask(indices + offsets, drawn)
+
+
+def sample_rois(proposals, proposal_valid, gt_boxes, gt_labels, size, fg_ratio, fg_thresh):
+    """
+    RoIs that the heads are trained on (Girshick 2015, sec. 2.3), with the ground truth among the proposals.
+
+    Args:
+        proposals: (B, R, 4)
+        proposal_valid: bool (B, R), False for padding
+        gt_boxes: (B, G, 4)
+        gt_labels: int32 (B, G): 1.. an object, 0 padding, -1 a crowd region
+        size (int): RoIs an image
+        fg_ratio (float): largest share of foreground
+        fg_thresh (float): an RoI is foreground when its IoU with a box is at least this
+
+    Returns:
+        rois (S, 4); image_index int32 (S,); labels int32 (S,), 0 for background; gt_index int32 (S,), into the
+        (B * G,) list of boxes: the best box of each foreground RoI. The foreground comes first.
+    """
+    is_object = gt_labels > 0
+    rois = tf.concat([proposals, gt_boxes], axis=1)
+    valid = tf.concat([proposal_valid, is_object], axis=1)
+    ious = tf.where(is_object[:, None], box_ops.iou(rois[:, :, None], gt_boxes[:, None]), -1.0)
+    foreground = (tf.reduce_max(ious, axis=2) >= fg_thresh) & valid
+    fg, bg = sample_fg_bg(foreground, valid & tf.logical_not(foreground), size, fg_ratio)
+
+    num_rois, num_gt = tf.shape(rois)[1], tf.shape(gt_boxes)[1]
+    fg_index = flatten_drawn(*fg, num_rois)
+    bg_index = flatten_drawn(*bg, num_rois)
+    index = tf.concat([fg_index, bg_index], axis=0)
+    image_index = index // num_rois
+
+    gt_index = tf.reshape(tf.argmax(ious, axis=2, output_type=tf.int32), [-1])
+    gt_index = tf.gather(gt_index, index) + image_index * num_gt
+    fg_labels = tf.gather(tf.reshape(gt_labels, [-1]), gt_index[:tf.size(fg_index)])
+    labels = tf.concat([fg_labels, tf.zeros_like(bg_index)], axis=0)
+    return tuple(map(tf.stop_gradient, (tf.gather(tf.reshape(rois, [-1, 4]), index), image_index, labels, gt_index)))

@@ -1,0 +1,373 @@
+import itertools
+import os
+import pathlib
+import re
+import signal
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+import data
+from coco_folder import HEIGHT, SQUARE, WIDTH, make_annotation, make_content, write, write_image
+from common import UserError
+from config import config
+from data import augment, dataflow
+from tensorpack.dataflow import DataFlowTerminated
+
+M = 14
+
+
+@pytest.fixture
+def cfg(tmp_path):
+    cfg = config.clone()
+    cfg.DATA.BASEDIR = str(tmp_path)
+    cfg.DATA.NUM_WORKERS = 0
+    cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE = (40, 70)
+    cfg.PREPROC.MAX_SIZE = 120
+    cfg.MRCNN.GT_RESOLUTION = M
+    return cfg
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    lines = []
+    monkeypatch.setattr(dataflow.logger, "warn", lines.append)
+    return lines
+
+
+def error_that_ends(flow, count):
+    """Take `count` values, before which the stream ends. Returns: its error"""
+    with pytest.raises(DataFlowTerminated):
+        take(flow, count)
+    return flow.error
+
+
+def start(cfg, content=None):
+    """Write the content, unless it is there. Returns: a started dataflow"""
+    if content is not None:
+        write_to(cfg, content)
+    flow = data.get_train_dataflow(cfg, data.load_datasets(cfg, ("train",)))
+    flow.reset_state()
+    return flow
+
+
+def write_to(cfg, content):
+    write(pathlib.Path(cfg.DATA.BASEDIR), content)
+
+
+def take(flow, num_batches):
+    return list(itertools.islice(flow, num_batches))
+
+
+def image_ids(batches):
+    return [int(i) for batch in batches for i in batch[2]]
+
+
+# reading an image -------------------------------------------------------------------------------------------------
+def test_an_image_is_read_as_bgr(tmp_path):
+    cv2.imwrite(str(tmp_path / "blue.png"), np.full((2, 3, 3), (255, 0, 0), dtype=np.uint8))
+    image = data.load_image(str(tmp_path / "blue.png"))
+    assert image.dtype == np.uint8 and image.shape == (2, 3, 3) and image[0, 0].tolist() == [255, 0, 0]
+
+
+def test_a_gray_image_has_three_channels(tmp_path):
+    cv2.imwrite(str(tmp_path / "gray.png"), np.zeros((2, 3), dtype=np.uint8))
+    assert data.load_image(str(tmp_path / "gray.png")).shape == (2, 3, 3)
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+@pytest.mark.parametrize("share", [0, 0.05, 0.5, 0.95])
+def test_a_file_that_is_cut_short_is_refused(tmp_path, extension, share):
+    path = tmp_path / f"image{extension}"
+    write_image(path)
+    path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
+    with pytest.raises(UserError, match=f"image{extension}: not a whole image file"):
+        data.load_image(str(path))
+
+
+def test_a_progressive_jpeg_that_is_cut_short_is_refused(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    (tmp_path / "image.jpg").write_bytes(content[:len(content) // 2])
+    with pytest.raises(UserError):
+        data.load_image(str(tmp_path / "image.jpg"))
+
+
+@pytest.mark.parametrize("name", ["absent.jpg", "."])
+def test_a_path_that_is_no_file_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="cannot be read"):
+        data.load_image(str(tmp_path / name))
+
+
+# one batch --------------------------------------------------------------------------------------------------------
+def test_a_batch_has_the_documented_layout(cfg):
+    cfg.TRAIN.IMS_PER_GPU = 3
+    content = make_content(3)
+    content["annotations"].append(make_annotation(999, 1))
+    (batch,) = take(start(cfg, content), 1)
+    images, image_sizes, ids, gt_boxes, gt_labels, gt_masks = batch
+    height, width = image_sizes.max(axis=0)
+    assert [a.dtype for a in batch] == [np.uint8, np.int32, np.int64, np.float32, np.int32, np.uint8]
+    assert [a.shape for a in batch] == [(3, height, width, 3), (3, 2), (3,), (3, 2, 4), (3, 2), (3, 2, M, M)]
+
+
+def test_a_batch_has_no_masks_without_mode_mask(cfg):
+    cfg.MODE_MASK = False
+    (batch,) = take(start(cfg, make_content(1)), 1)
+    assert len(batch) == 5
+
+
+def test_padding_is_zero(cfg):
+    cfg.TRAIN.IMS_PER_GPU = 4
+    content = make_content(4)
+    content["annotations"].append(make_annotation(999, 2))
+    images, image_sizes, ids, gt_boxes, gt_labels, gt_masks = take(start(cfg, content), 1)[0]
+    assert len(set(image_sizes[:, 0])) > 1
+    for image, (h, w) in zip(images, image_sizes):
+        assert not image[h:].any() and not image[:, w:].any() and image[h - 1, :w].any()
+    for i in np.flatnonzero(ids != 2):
+        assert gt_labels[i].tolist() == [2, 0]
+        assert not gt_boxes[i, 1].any() and not gt_masks[i, 1].any()
+
+
+def test_crowds_have_label_minus_one_and_an_empty_mask(cfg):
+    content = make_content(1)
+    content["annotations"].append({**make_annotation(999, 1), "iscrowd": 1})
+    gt_labels, gt_masks = take(start(cfg, content), 1)[0][4:]
+    assert gt_labels.tolist() == [[2, -1]]
+    assert gt_masks[0, 0].all() and not gt_masks[0, 1].any()
+
+
+def test_an_image_without_objects_gives_one_row_of_padding(cfg):
+    cfg.DATA.FILTER_EMPTY = False
+    gt_boxes, gt_labels, gt_masks = take(start(cfg, {**make_content(1), "annotations": []}), 1)[0][3:]
+    assert gt_boxes.tolist() == [[[0, 0, 0, 0]]] and gt_labels.tolist() == [[0]] and gt_masks.shape == (1, 1, M, M)
+
+
+def test_a_batch_has_only_landscape_or_only_portrait_images(cfg):
+    cfg.TRAIN.IMS_PER_GPU = 2
+    content = make_content(10)
+    for image in content["images"][5:]:
+        image["height"], image["width"] = WIDTH, HEIGHT
+    batches = take(start(cfg, content), 20)
+    assert all(len({h > w for h, w in batch[1]}) == 1 for batch in batches)
+    assert len({h > w for batch in batches for h, w in batch[1]}) == 2
+
+
+# augmentation -----------------------------------------------------------------------------------------------------
+def seeds_with_flip(wanted):
+    """Seeds of `TrainMapper` whose image is flipped, or is not."""
+    def flips(seed):
+        rng = np.random.default_rng(seed)
+        rng.integers(0, 1, endpoint=True)
+        return rng.random() < 0.5
+    return [seed for seed in range(20) if flips(seed) == wanted]
+
+
+def test_sizes_are_drawn_from_the_range_and_limited(cfg):
+    cfg.PREPROC.MAX_SIZE = 80
+    sizes = np.concatenate([batch[1] for batch in take(start(cfg, make_content(10)), 100)])
+    assert 40 <= sizes[:, 0].min() < 45 and sizes[:, 1].max() == 80
+    assert np.abs(sizes[:, 1] / sizes[:, 0] - WIDTH / HEIGHT).max() < 0.03
+
+
+def test_about_half_of_the_images_are_flipped(cfg):
+    cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE = (HEIGHT, HEIGHT)
+    lefts = [batch[3][0, 0, 0] for batch in take(start(cfg, make_content(10)), 200)]
+    assert set(lefts) == {10, WIDTH - 30} and 70 < lefts.count(10) < 130
+
+
+@pytest.mark.parametrize("is_flipped", [False, True])
+def test_boxes_and_masks_stay_on_their_object(cfg, is_flipped):
+    # an object that is its own picture: white where the mask is
+    triangle = [8.0, 12.0, 70.0, 20.0, 30.0, 52.0]
+    content = make_content(1)
+    content["annotations"][0].update(bbox=[8, 12, 62, 40], segmentation=[triangle])
+    write_to(cfg, content)
+    image = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
+    cv2.fillPoly(image, [np.array(triangle).reshape(-1, 2).astype(int)], (255, 255, 255))
+    cv2.imwrite(f"{cfg.DATA.BASEDIR}/train/1.jpg", image)
+    (record,) = data.load_datasets(cfg, ("train",))[0].records
+    mapper = dataflow.TrainMapper((200, 260), 400, 56)
+
+    for seed in seeds_with_flip(is_flipped)[:3]:
+        sample = mapper.make_sample(record, seed)
+        x1, y1, x2, y2 = sample.boxes[0]
+        centres = (np.arange(56) + 0.5) / 56
+        xs, ys = (x1 + centres * (x2 - x1)).astype(int), (y1 + centres * (y2 - y1)).astype(int)
+        seen = sample.image[ys[:, None], xs[None], 0] > 127
+        mirrored = np.mean(seen[:, ::-1] != sample.masks[0])
+        assert np.mean(seen != sample.masks[0]) < 0.04 < mirrored
+
+
+def test_masks_are_those_of_the_box_frame(cfg):
+    content = make_content(1)
+    content["annotations"][0]["bbox"] = [5, 5, 30, 30]
+    write_to(cfg, content)
+    (record,) = data.load_datasets(cfg, ("train",))[0].records
+    mapper = dataflow.TrainMapper((50, 50), 100, M)
+    expected = augment.box_frame_mask([SQUARE], (5, 5, 35, 35), (HEIGHT, WIDTH), M)
+    plain, flipped = (mapper.make_sample(record, seeds_with_flip(f)[0]).masks[0] for f in (False, True))
+    np.testing.assert_array_equal(plain, expected)
+    np.testing.assert_array_equal(flipped, expected[:, ::-1])
+
+
+def test_an_images_augmentation_is_a_function_of_its_seed(cfg):
+    write_to(cfg, make_content(1))
+    (record,) = data.load_datasets(cfg, ("train",))[0].records
+    mapper = dataflow.TrainMapper((40, 70), 120, M)
+    first, again, other = (mapper.make_sample(record, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.image, again.image)
+    assert first.image.shape != other.image.shape
+
+
+# the stream -------------------------------------------------------------------------------------------------------
+def test_every_pass_has_every_image_once_in_another_order(cfg):
+    ids = image_ids(take(start(cfg, make_content(10)), 20))
+    assert sorted(ids[:10]) == sorted(ids[10:]) == list(range(1, 11))
+    assert ids[:10] != ids[10:]
+
+
+def test_the_order_follows_the_seed(cfg):
+    first = image_ids(take(start(cfg, make_content(10)), 10))
+    assert image_ids(take(start(cfg), 10)) == first
+    cfg.TRAIN.SEED = 1
+    assert image_ids(take(start(cfg), 10)) != first
+
+
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_batches_do_not_depend_on_the_number_of_workers(cfg, num_workers):
+    cfg.TRAIN.IMS_PER_GPU = 2
+    expected = take(start(cfg, make_content(10)), 30)
+    cfg.DATA.NUM_WORKERS = num_workers
+    for batch, reference in zip(take(start(cfg), 30), expected):
+        for array, expected_array in zip(batch, reference):
+            np.testing.assert_array_equal(array, expected_array)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_second_iterator_goes_on_where_the_first_stopped(cfg, num_workers):
+    cfg.DATA.NUM_WORKERS = num_workers
+    flow = start(cfg, make_content(10))
+    assert sorted(image_ids(take(flow, 4)) + image_ids(take(flow, 6))) == list(range(1, 11))
+
+
+def test_data_sets_are_joined(cfg):
+    write_to(cfg, make_content(2))
+    datasets = data.load_datasets(cfg, ("train", "train"))
+    flow = data.get_train_dataflow(cfg, datasets)
+    flow.reset_state()
+    assert sorted(image_ids(take(flow, 4))) == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("filter_empty, expected", [(True, {1}), (False, {1, 2, 3})])
+def test_images_without_objects_are_used_unless_filtered(cfg, filter_empty, expected):
+    cfg.DATA.FILTER_EMPTY = filter_empty
+    content = make_content(3)
+    content["annotations"][1]["iscrowd"] = 1
+    content["annotations"].pop()
+    assert set(image_ids(take(start(cfg, content), 9))) == expected
+
+
+def test_nothing_to_train_on_is_refused(cfg):
+    with pytest.raises(UserError, match="instances_train.json: no image to train on"):
+        start(cfg, {**make_content(2), "annotations": []})
+
+
+# bad files --------------------------------------------------------------------------------------------------------
+def break_files(cfg, ids):
+    for i in ids:
+        path = f"{cfg.DATA.BASEDIR}/train/{i}.jpg"
+        with open(path, "r+b") as f:
+            f.truncate(os.path.getsize(path) // 2)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_broken_file_is_skipped_with_one_line_that_names_it(cfg, warnings, num_workers):
+    cfg.DATA.NUM_WORKERS = num_workers
+    write_to(cfg, make_content(20))
+    break_files(cfg, [7])
+    ids = image_ids(take(start(cfg), 57))
+    assert sorted(ids) == sorted(3 * [i for i in range(1, 21) if i != 7])
+    assert len(warnings) == 1 and "train/7.jpg: not a whole image file" in warnings[0]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_more_than_a_tenth_of_broken_files_ends_the_stream(cfg, warnings, num_workers):
+    cfg.DATA.NUM_WORKERS = num_workers
+    write_to(cfg, make_content(20))
+    break_files(cfg, [3, 8, 12])
+    flow = start(cfg)
+    assert flow.error is None
+    error = error_that_ends(flow, 100)
+    assert isinstance(error, UserError) and "\n" not in str(error)
+    assert "training images cannot be used, more than 10%" in str(error)
+
+
+def test_a_tenth_of_broken_files_goes_on(cfg, warnings):
+    write_to(cfg, make_content(20))
+    break_files(cfg, [3, 8])
+    assert len(take(start(cfg), 180)) == 180
+
+
+def test_the_share_counts_only_after_a_whole_pass_or_20_bad_files(cfg, warnings):
+    write_to(cfg, make_content(100))
+    break_files(cfg, range(1, 51))
+    assert str(error_that_ends(start(cfg), 100)).startswith("20 of the first")
+
+
+def test_an_image_of_another_size_than_annotated_is_skipped(cfg, warnings):
+    write_to(cfg, make_content(20))
+    write_image(pathlib.Path(cfg.DATA.BASEDIR) / "train" / "7.jpg", WIDTH, HEIGHT)
+    assert 7 not in image_ids(take(start(cfg), 40))
+    assert "60 pixels wide and 80 high, but annotated as 80 wide and 60 high" in warnings[0]
+
+
+def test_a_broken_rle_is_skipped_with_one_line(cfg, warnings):
+    content = make_content(20)
+    content["annotations"][6]["segmentation"] = {"size": [HEIGHT, WIDTH], "counts": "0123oooo"}
+    assert 7 not in image_ids(take(start(cfg, content), 40))
+    assert len(warnings) == 1 and "train/7.jpg: object 1 has a broken segmentation" in warnings[0]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_an_error_of_the_program_reaches_the_main_process(cfg, num_workers, monkeypatch):
+    def broken(*args):
+        raise ZeroDivisionError("in augment")
+    monkeypatch.setattr(augment, "resize_boxes", broken)
+    cfg.DATA.NUM_WORKERS = num_workers
+    flow = start(cfg, make_content(2))
+    error = error_that_ends(flow, 1)
+    assert isinstance(error, RuntimeError) and "ZeroDivisionError: in augment" in str(error)
+
+
+def test_a_worker_that_is_killed_ends_the_stream(cfg):
+    cfg.DATA.NUM_WORKERS = 2
+    flow = start(cfg, make_content(4))
+    workers = flow.ds.ds.ds
+    os.kill(workers._procs[0].pid, signal.SIGKILL)
+    error = error_that_ends(flow, 1000)
+    assert isinstance(error, UserError) and re.search("ended with status -9.*DATA.NUM_WORKERS", str(error))
+
+
+def test_workers_die_with_the_dataflow(cfg):
+    cfg.DATA.NUM_WORKERS = 2
+    flow = start(cfg, make_content(4))
+    processes = flow.ds.ds.ds._procs
+    take(flow, 2)
+    del flow
+    for process in processes:
+        process.join(5)
+        assert process.exitcode is not None
+
+
+def test_the_stream_runs_in_another_thread_than_it_was_started_in(cfg):
+    cfg.DATA.NUM_WORKERS = 2
+    flow = start(cfg, make_content(4))
+    batches = []
+    thread = threading.Thread(target=lambda: batches.extend(take(flow, 8)))
+    thread.start()
+    thread.join(20)
+    assert len(batches) == 8

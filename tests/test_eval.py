@@ -1,0 +1,369 @@
+"""Detections, masks and COCO metrics, with a stand-in for the network."""
+import json
+import types
+
+import common
+import cv2
+import numpy as np
+import pycocotools.mask as mask_util
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import eval as evaluation
+from config import config
+
+HEIGHT, WIDTH = 60, 80
+
+
+@pytest.fixture
+def cfg():
+    cfg = config.clone()
+    cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = ("circle", "square"), (3, 7)
+    cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE = 90, 150
+    return cfg
+
+
+def fake_predict(boxes, score=0.9, label=1, mask=True):
+    """A network that finds the same boxes in every image."""
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+
+    def predict(images, image_sizes):
+        batch, count = len(images), len(boxes)
+        return (np.tile(boxes, (batch, 1)), np.full(batch * count, score, np.float32), np.full(batch * count, label),
+                np.repeat(np.arange(batch), count), np.ones((batch * count, 28, 28), np.float32) if mask else None)
+    return predict
+
+
+# pasting ------------------------------------------------------------------------------------------------------------
+def paste_pixel_by_pixel(probs, box, height, width):
+    """The definition, with one loop per pixel and grid cell."""
+    x1, y1, x2, y2 = box
+    values = np.zeros((height, width))
+    for y in range(height):
+        for x in range(width):
+            u = (x + 0.5 - x1) / (x2 - x1) * probs.shape[1] - 0.5
+            v = (y + 0.5 - y1) / (y2 - y1) * probs.shape[0] - 0.5
+            for j in (int(np.floor(v)), int(np.floor(v)) + 1):
+                for i in (int(np.floor(u)), int(np.floor(u)) + 1):
+                    if 0 <= j < probs.shape[0] and 0 <= i < probs.shape[1]:
+                        values[y, x] += probs[j, i] * (1 - abs(v - j)) * (1 - abs(u - i))
+    return values
+
+
+def paste_whole(probs, box, height, width):
+    crop, x, y = evaluation.paste_mask(probs, box, height, width)
+    whole = np.zeros((height, width), bool)
+    whole[y:y + crop.shape[0], x:x + crop.shape[1]] = crop
+    return whole
+
+
+@pytest.mark.parametrize("box", [(3.2, 4.7, 20.9, 15.1), (-6.3, -4.4, 12.6, 9.9), (10.1, 8.2, 33.3, 31.7),
+                                 (5.1, 5.2, 6.3, 19.4), (-3.0, -3.0, 27.0, 24.0)])
+def test_a_pasted_mask_equals_the_definition_pixel_by_pixel(box):
+    probs = cv2.GaussianBlur(np.random.RandomState(0).rand(28, 28), (0, 0), 1.5).astype(np.float32)
+    probs = (probs - probs.min()) / np.ptp(probs)
+    values = paste_pixel_by_pixel(probs, box, 21, 24)
+    assert np.abs(values - 0.5).min() > 1e-5, "the example has a tie, where rounding decides"
+    np.testing.assert_array_equal(paste_whole(probs, box, 21, 24), values >= 0.5)
+
+
+def test_a_full_mask_covers_the_pixels_whose_centres_are_inside_the_box_but_for_its_rounded_corners():
+    mask = paste_whole(np.ones((28, 28), np.float32), (2.4, 3.6, 52.4, 43.6), HEIGHT, WIDTH)
+    inside = np.zeros((HEIGHT, WIDTH), bool)
+    inside[4:44, 2:52] = True
+    assert not mask[~inside].any()
+    missing = np.argwhere(inside & ~mask)
+    corners = np.array([(4, 2), (4, 51), (43, 2), (43, 51)])
+    assert all(np.abs(corners - pixel).sum(axis=1).min() <= 1 for pixel in missing)
+
+
+def test_a_grid_of_one_cell_a_pixel_is_pasted_unchanged():
+    probs = np.random.RandomState(1).rand(10, 10).astype(np.float32)
+    np.testing.assert_array_equal(paste_whole(probs, (5, 7, 15, 17), 30, 30)[7:17, 5:15], probs >= 0.5)
+
+
+@pytest.mark.parametrize("box", [(100, 5, 120, 20), (-30, 5, -10, 20), (5, 5, 5, 20), (5.6, 5.6, 6.4, 6.4),
+                                 (5, 70, 20, 90)])
+def test_a_box_without_a_pixel_centre_in_the_image_has_an_empty_mask(box):
+    crop, x, y = evaluation.paste_mask(np.ones((28, 28), np.float32), box, HEIGHT, WIDTH)
+    assert not crop.any()
+    assert evaluation.encode_mask(crop, x, y, HEIGHT, WIDTH)["size"] == [HEIGHT, WIDTH]
+
+
+# run-length encoding ------------------------------------------------------------------------------------------------
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_encoding_a_crop_equals_encoding_the_whole_image(draw):
+    height, width = draw.draw(st.integers(1, 7)), draw.draw(st.integers(1, 7))
+    y1, x1 = draw.draw(st.integers(0, height - 1)), draw.draw(st.integers(0, width - 1))
+    h, w = draw.draw(st.integers(0, height - y1)), draw.draw(st.integers(0, width - x1))
+    crop = np.array(draw.draw(st.lists(st.booleans(), min_size=h * w, max_size=h * w)), dtype=bool).reshape(h, w)
+    whole = np.zeros((height, width), np.uint8, order="F")
+    whole[y1:y1 + h, x1:x1 + w] = crop
+    rle = evaluation.encode_mask(crop, x1, y1, height, width)
+    assert rle["counts"] == mask_util.encode(whole)["counts"].decode()
+    np.testing.assert_array_equal(mask_util.decode(rle), whole)
+
+
+# detection ----------------------------------------------------------------------------------------------------------
+def test_boxes_come_back_to_the_pixels_of_images_of_different_sizes(cfg):
+    seen = []
+
+    def predict(images, image_sizes):
+        seen.append(image_sizes.tolist())
+        # the left top quarter of each image
+        boxes = np.array([(0, 0, w / 2, h / 2) for h, w in image_sizes], np.float32)
+        return boxes, np.ones(2, np.float32), np.ones(2, int), np.arange(2), None
+
+    images = [np.zeros((60, 80, 3), np.uint8), np.zeros((101, 45, 3), np.uint8)]
+    first, second = evaluation.detect_batch(predict, images, cfg)
+    assert seen == [[[90, 120], [150, 67]]]
+    np.testing.assert_allclose(first.boxes, [[0, 0, 40, 30]], atol=1e-4)
+    np.testing.assert_allclose(second.boxes, [[0, 0, 22.5, 50.5]], atol=1e-4)
+
+
+def test_boxes_are_clipped_to_the_image_and_dropped_when_nothing_is_left(cfg):
+    predict = fake_predict([(-10, 30, 60, 500), (200, 10, 300, 40), (np.nan, 1, 5, 5), (30, 30, 60, 45)])
+    found, = evaluation.detect_batch(predict, [np.zeros((HEIGHT, WIDTH, 3), np.uint8)], cfg)
+    np.testing.assert_allclose(found.boxes, [[0, 20, 40, 60], [20, 20, 40, 30]], atol=1e-4)
+    assert len(found.scores) == len(found.labels) == len(found.mask_probs) == 2
+
+
+def test_masks_are_of_the_size_of_the_image(cfg):
+    found, = evaluation.detect_batch(fake_predict([(30, 30, 60, 60)]), [np.zeros((HEIGHT, WIDTH, 3), np.uint8)], cfg)
+    assert found.masks.shape == (1, HEIGHT, WIDTH) and found.masks.dtype == bool
+    assert found.masks[0, 20:40, 20:40].mean() > 0.98 and found.masks.sum() <= 400
+
+
+def test_an_image_without_detections_has_empty_arrays(cfg):
+    found, = evaluation.detect_batch(fake_predict([]), [np.zeros((HEIGHT, WIDTH, 3), np.uint8)], cfg)
+    assert found.boxes.shape == (0, 4) and found.masks.shape == (0, HEIGHT, WIDTH)
+    assert evaluation.detections_to_coco(1, found, (3, 7)) == []
+
+
+def test_a_model_without_masks_has_none(cfg):
+    found, = evaluation.detect_batch(fake_predict([(1, 2, 9, 9)], mask=False), [np.zeros((9, 9, 3), np.uint8)], cfg)
+    assert found.masks is None
+    assert "segmentation" not in evaluation.detections_to_coco(1, found, (3, 7))[0]
+
+
+def test_coco_results_have_the_data_sets_ids_and_width_and_height():
+    boxes, scores, labels = np.array([[1, 2, 11.12345, 22]], np.float32), np.array([0.75], np.float32), np.array([2])
+    found = evaluation.Detections(boxes, scores, labels, HEIGHT, WIDTH)
+    assert evaluation.detections_to_coco("a", found, (3, 7), ("circle", "square")) == [
+        {"image_id": "a", "category_id": 7, "category": "square", "bbox": [1.0, 2.0, 10.123, 20.0], "score": 0.75}]
+
+
+# data sets ----------------------------------------------------------------------------------------------------------
+def make_dataset(folder, sizes):
+    records = []
+    for i, (height, width) in enumerate(sizes):
+        path = str(folder / f"{i}.png")
+        cv2.imwrite(path, np.full((height, width, 3), i, np.uint8))
+        records.append(types.SimpleNamespace(file_name=path, image_id=100 + i, height=height, width=width))
+    return types.SimpleNamespace(name="tiny", class_names=("circle", "square"), category_ids=(3, 7), records=records,
+                                 annotation_file=str(folder / "gt.json"))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_a_data_sets_results_come_in_its_order_with_any_batch_size(tmp_path, cfg, batch):
+    cfg.TEST.IMS_PER_BATCH = batch
+    dataset = make_dataset(tmp_path, [(60, 80), (80, 60), (60, 80), (61, 80), (80, 60)])
+
+    def predict(images, image_sizes):
+        # a box as tall as the image's grey level and one
+        heights = images[:, 0, 0, 0].astype(np.float32) + 1
+        n = len(images)
+        boxes = np.stack([np.zeros(n), np.zeros(n), np.full(n, 9), heights * 1.5], axis=1).astype(np.float32)
+        return boxes, np.ones(n, np.float32), np.ones(n, int), np.arange(n), None
+
+    results = evaluation.predict_dataset(predict, dataset, cfg)
+    assert [r["image_id"] for r in results] == [100, 101, 102, 103, 104]
+    assert [round(r["bbox"][3]) for r in results] == [1, 2, 3, 4, 5]
+
+
+def test_an_image_that_cannot_be_read_is_named_and_left_out(tmp_path, cfg, capsys):
+    dataset = make_dataset(tmp_path, [(20, 20)] * 11)
+    (tmp_path / "3.png").write_bytes(b"no image")
+    results = evaluation.predict_dataset(fake_predict([(0, 0, 9, 9)]), dataset, cfg)
+    assert len(results) == 10
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and "3.png" in lines[0]
+
+
+def test_many_images_that_cannot_be_read_end_the_evaluation(tmp_path, cfg):
+    dataset = make_dataset(tmp_path, [(20, 20)] * 4)
+    (tmp_path / "3.png").write_bytes(b"no image")
+    with pytest.raises(common.UserError, match="3.png"):
+        evaluation.predict_dataset(fake_predict([]), dataset, cfg)
+
+
+def test_an_image_of_another_size_than_its_annotation_is_not_evaluated(tmp_path, cfg, capsys):
+    dataset = make_dataset(tmp_path, [(20, 20)] * 11)
+    dataset.records[0].width = 21
+    assert len(evaluation.predict_dataset(fake_predict([(0, 0, 9, 9)]), dataset, cfg)) == 10
+    assert "20x20" in capsys.readouterr().err
+
+
+# metrics ------------------------------------------------------------------------------------------------------------
+def ring(size):
+    """A disc with a hole, which a polygon cannot say."""
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    return (np.hypot(x, y) <= size / 2) & (np.hypot(x, y) > size / 5)
+
+
+def place(mask, x, y):
+    whole = np.zeros((HEIGHT, WIDTH), np.uint8, order="F")
+    whole[y:y + mask.shape[0], x:x + mask.shape[1]] = mask
+    return whole
+
+
+@pytest.fixture
+def truth(tmp_path):
+    """Two images: a square as a polygon, two rings as RLE, a crowd as uncompressed RLE. Annotation ids begin at 0."""
+    def rle(whole):
+        encoded = mask_util.encode(whole)
+        return {"size": encoded["size"], "counts": encoded["counts"].decode()}
+
+    crowd = place(np.ones((20, 30), np.uint8), 45, 5).flatten("F")
+    edges = np.flatnonzero(np.diff(crowd)) + 1
+    crowd_counts = np.diff(edges, prepend=0, append=crowd.size).tolist()
+    small, large = place(ring(24), 2, 30), place(ring(40), 20, 10)
+    annotations = [
+        dict(image_id=1, category_id=7, bbox=[5, 6, 20, 20], area=400, segmentation=[[5, 6, 25, 6, 25, 26, 5, 26]]),
+        dict(image_id=1, category_id=3, bbox=[2, 30, 24, 24], area=int(small.sum()), segmentation=rle(small)),
+        dict(image_id=1, category_id=3, bbox=[45, 5, 30, 20], area=600, iscrowd=1,
+             segmentation={"size": [HEIGHT, WIDTH], "counts": crowd_counts}),
+        dict(image_id=2, category_id=3, bbox=[20, 10, 40, 40], area=int(large.sum()), segmentation=rle(large)),
+    ]
+    for i, annotation in enumerate(annotations):
+        annotation.setdefault("iscrowd", 0)
+        annotation["id"] = i
+    path = tmp_path / "gt.json"
+    path.write_text(json.dumps({
+        "images": [dict(id=i, file_name=f"{i}.png", height=HEIGHT, width=WIDTH) for i in (1, 2)],
+        "categories": [dict(id=3, name="circle"), dict(id=7, name="square")], "annotations": annotations}))
+    return str(path)
+
+
+def perfect_results():
+    """All objects, and one detection inside the crowd, which must not count."""
+    def detections(*objects):
+        boxes = np.array([(x, y, x + m.shape[1], y + m.shape[0]) for _, m, x, y in objects], np.float32)
+        return [evaluation.Detections(boxes[i:i + 1], np.array([0.9], np.float32), np.array([label]), HEIGHT, WIDTH,
+                                      mask_probs=m[None].astype(np.float32))
+                for i, (label, m, _, _) in enumerate(objects)]
+
+    square = np.ones((20, 20), bool)
+    first = detections((2, square, 5, 6), (1, ring(24), 2, 30), (1, square, 50, 5))
+    second = detections((1, ring(40), 20, 10))
+    return [r for image_id, found in ((1, first), (2, second)) for d in found
+            for r in evaluation.detections_to_coco(image_id, d, (3, 7))]
+
+
+def test_perfect_detections_score_one(truth):
+    metrics = evaluation.evaluate_results(perfect_results(), truth, has_masks=True)
+    for kind in ("bbox", "segm"):
+        assert metrics[kind]["AP"] == metrics[kind]["AP50"] == metrics[kind]["AP75"] == pytest.approx(1.0)
+
+
+def test_metrics_of_sizes_that_do_not_occur_are_none(truth):
+    metrics = evaluation.evaluate_results(perfect_results(), truth, has_masks=True)
+    assert metrics["bbox"]["APl"] is None and metrics["bbox"]["APs"] == pytest.approx(1.0)
+    json.dumps(metrics, allow_nan=False)
+
+
+def test_a_wrong_class_does_not_count(truth):
+    results = perfect_results()
+    for result in results:
+        result["category_id"] = 10 - result["category_id"]
+    assert evaluation.evaluate_results(results, truth, has_masks=True)["bbox"]["AP"] == 0
+
+
+def test_full_masks_in_place_of_rings_cost_mask_ap_only(truth):
+    results = perfect_results()
+    for result in results:
+        x, y, w, h = (int(v) for v in result["bbox"])
+        result["segmentation"] = evaluation.encode_mask(np.ones((h, w), bool), x, y, HEIGHT, WIDTH)
+    metrics = evaluation.evaluate_results(results, truth, has_masks=True)
+    assert metrics["bbox"]["AP"] == pytest.approx(1.0) and metrics["segm"]["AP75"] == pytest.approx(0.5)
+
+
+def test_no_detections_score_zero(truth):
+    metrics = evaluation.evaluate_results([], truth, has_masks=True)
+    assert metrics["bbox"]["AP"] == metrics["segm"]["AP"] == 0
+
+
+def test_ground_truth_without_masks_is_evaluated_by_its_boxes(truth):
+    change_truth(truth, lambda content: [annotation.pop("segmentation") for annotation in content["annotations"]])
+    assert list(evaluation.evaluate_results(perfect_results(), truth, has_masks=True)) == ["bbox"]
+
+
+def change_truth(path, change):
+    with open(path) as f:
+        content = json.load(f)
+    change(content)
+    with open(path, "w") as f:
+        json.dump(content, f)
+
+
+@pytest.mark.parametrize("change, named", [
+    (lambda content: content.pop("annotations"), "annotations"),
+    (lambda content: content.update(images=[1]), "TypeError"),
+    (lambda content: content["categories"][0].pop("name"), "name"),
+])
+def test_a_file_that_is_not_cocos_is_named_in_one_line(truth, change, named):
+    change_truth(truth, change)
+    with pytest.raises(common.UserError) as e:
+        evaluation.evaluate_results(perfect_results(), truth, has_masks=True)
+    assert truth in str(e.value) and named in str(e.value) and "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("broken", [
+    dict(bbox=[1, 2, 3]), dict(bbox=[1, 2, 0, 3]), dict(category_id=99), dict(image_id=99), dict(image_id=[]),
+    dict(segmentation=[[1, 2]]), dict(segmentation={"size": [HEIGHT, WIDTH], "counts": "o"}), dict(iscrowd="yes"),
+    dict(segmentation={"size": [1, 1], "counts": [1]}), dict(segmentation={"size": [HEIGHT, WIDTH], "counts": [-1, 1]}),
+    dict(segmentation=[[1, 2, float("nan"), 5, 9, 9]]), dict(area="large"),
+])
+def test_a_broken_annotation_is_left_out_and_said(truth, broken, capsys):
+    change_truth(truth, lambda content: content["annotations"].append({**content["annotations"][0], **broken}))
+    metrics = evaluation.evaluate_results(perfect_results(), truth, has_masks=True)
+    assert metrics["segm"]["AP"] == pytest.approx(1.0)
+    assert "1 broken annotations of 5" in capsys.readouterr().err
+
+
+def test_a_table_has_percent_and_a_dash_for_what_does_not_occur():
+    table = evaluation.format_metrics({"bbox": dict.fromkeys(evaluation.METRICS, 0.4137) | {"APl": None}},
+                                      {"bbox": {"circle": 0.25, "square": None}})
+    lines = table.splitlines()
+    assert "41.4" in lines[2] and lines[2].split()[-1] == "-"
+    assert any(line.split() == ["circle", "25.0"] for line in lines)
+
+
+def test_evaluating_a_data_set_writes_its_results_and_reports_each_class(tmp_path, truth, cfg):
+    dataset = make_dataset(tmp_path, [(HEIGHT, WIDTH)] * 2)
+    for i, record in enumerate(dataset.records, 1):
+        record.image_id = i
+    dataset.annotation_file = truth
+    texts = []
+    out = tmp_path / "out.json"
+    metrics = evaluation.evaluate_dataset(fake_predict([(30, 15, 90, 75)]), dataset, cfg, str(out), texts.append)
+    results = json.loads(out.read_text())
+    assert [r["image_id"] for r in results] == [1, 2]
+    np.testing.assert_allclose(results[0]["bbox"], [20, 10, 40, 40], atol=1e-3)
+    assert set(metrics) == {"bbox", "segm"} and 0 < metrics["bbox"]["AP"] < 1
+    assert "circle" in texts[0] and "square" in texts[0]
+
+
+def test_a_json_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "out.json"
+    evaluation.write_json(str(path), [1])
+    with pytest.raises(TypeError):
+        evaluation.write_json(str(path), [1, object()])
+    assert json.loads(path.read_text()) == [1]
+    assert [p.name for p in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_a_json_file_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(common.UserError, match="nowhere"):
+        evaluation.write_json(str(tmp_path / "nowhere" / "out.json"), [])

@@ -1,0 +1,447 @@
+"""The whole network, against the recorded results of tensorpack's, and its behaviour in training."""
+import functools
+import json
+
+import common
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework import kernels
+from tensorpack import tfv1
+
+from common import QuietSessionCreator, pad_batch
+from graph import set_variables, tower, variable_shapes
+from modeling import predictor as predictor_module
+from modeling.generalized_rcnn import GeneralizedRCNN, accumulated_steps, total_batch
+from modeling.weights import network_variables
+
+
+class Network:
+    """A built network with a session, on placeholders of the names and types of its inputs."""
+
+    def __init__(self, cfg, training, weights=None, run=True):
+        self.model, self.graph = GeneralizedRCNN(cfg), tf.Graph()
+        with self.graph.as_default():
+            inputs = [tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in self.model.inputs()]
+            with tower(training):
+                cost = self.model.build_graph(*inputs)
+            if training:
+                self.gradients = self.model.get_optimizer().compute_gradients(cost)
+                self.train = self.model.get_optimizer().apply_gradients(self.gradients)
+            if run:
+                self.sess = tfv1.Session(config=QuietSessionCreator().config)
+                self.sess.run(tfv1.global_variables_initializer())
+                self.sess.run(tfv1.local_variables_initializer())
+                if weights:
+                    set_variables(self.sess, {
+                        name: weights(name, v.shape.as_list()) for name, v in network_variables().items()})
+
+    def run(self, fetches, **feed):
+        return self.sess.run(fetches, {f"{name}:0": value for name, value in feed.items()})
+
+    def losses(self, feed):
+        """Returns: dict of name to value"""
+        names = self.model.loss_names()
+        return dict(zip(names, self.run([f"{name}:0" for name in names], **feed)))
+
+    def detect(self, images):
+        """Returns: dict of output name to array, for images of any sizes"""
+        batch, sizes = pad_batch(images)
+        names = self.model.inference_tensor_names()[1]
+        return dict(zip((n.split("/")[1] for n in names),
+                        self.run([f"{n}:0" for n in names], images=batch, image_sizes=sizes)))
+
+
+# against recorded results -------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def zoo(golden):
+    """Names and shapes of the variables of the recorded model."""
+    with open(f"{golden}/R50-FPN.variables.json", encoding="utf-8") as f:
+        return json.load(f)
+
+
+@pytest.fixture(scope="module")
+def recorded(golden):
+    return np.load(f"{golden}/R50-FPN.npz")
+
+
+@pytest.fixture(scope="module")
+def image(golden):
+    return cv2.imread(f"{golden}/image.png")
+
+
+@pytest.fixture(scope="module")
+def golden_model(make_config, zoo, make_weight, tmp_path_factory):
+    """
+    The default network with the recorded model's weights, loaded as a user's are.
+
+    Returns: its predict function, and tensorpack's predictor, which has the graph and the session
+    """
+    path = tmp_path_factory.mktemp("golden") / "R50-FPN.npz"
+    np.savez(path, **{name: make_weight(name, shape) for name, shape in zoo.items()})
+    offline = []
+
+    def remember(*args):
+        offline.append(original(*args))
+        return offline[0]
+
+    original = predictor_module.OfflinePredictor
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predictor_module, "OfflinePredictor", remember)
+        predict = predictor_module.load_predictor(make_config(num_classes=80, tiny=False), str(path))
+    path.unlink()
+    return predict, offline[0]
+
+
+@pytest.fixture(scope="module")
+def alone(golden_model, image):
+    """What the network says about the recorded image: boxes, scores, labels, masks; proposals, their class scores."""
+    _, offline = golden_model
+    names = ["output/boxes", "output/scores", "output/labels", "output/masks", "proposal_boxes", "fastrcnn_all_scores"]
+    batch, sizes = pad_batch([image])
+    return offline.sess.run([f"{name}:0" for name in names], {"images:0": batch, "image_sizes:0": sizes})
+
+
+def pairwise_iou(a, b):
+    size = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    inter = size.clip(0).prod(axis=2)
+    areas = [(x[:, 2:] - x[:, :2]).prod(axis=1) for x in (a, b)]
+    return inter / (areas[0][:, None] + areas[1][None] - inter)
+
+
+def share_found(expected, found, mask_tolerance):
+    """
+    How much of what was expected was found: with the same label, an IoU of 0.99, the score to 1e-3.
+
+    Args:
+        expected, found: (boxes, scores, labels, masks)
+    """
+    iou = pairwise_iou(expected[0], found[0])
+    close = ((iou >= 0.99) & (np.abs(expected[1][:, None] - found[1][None]) <= 1e-3)
+             & (expected[2][:, None] == found[2][None])
+             & (np.abs(expected[3][:, None] - found[3][None]).max(axis=(2, 3)) <= mask_tolerance))
+    return close.any(axis=1).mean()
+
+
+def test_detections_are_those_of_the_recorded_model(recorded, alone):
+    expected = [recorded[f"output.{name}"] for name in ("boxes", "scores", "labels", "masks")]
+    assert len(alone[0]) == len(expected[0])
+    assert share_found(expected, alone[:4], mask_tolerance=1e-2) >= 0.98
+
+
+def test_proposals_are_those_of_the_recorded_model(recorded, alone):
+    expected, found = recorded["generate_fpn_proposals.boxes"], alone[4]
+    assert len(found) == len(expected)
+    assert (pairwise_iou(expected, found).max(axis=1) >= 0.99).mean() >= 0.98
+
+
+def test_class_scores_of_proposals_are_those_of_the_recorded_model(recorded, alone):
+    iou = pairwise_iou(recorded["generate_fpn_proposals.boxes"], alone[4])
+    same = iou.max(axis=1) >= 0.99
+    distance = np.abs(recorded["fastrcnn_all_scores"][same] - alone[5][iou.argmax(axis=1)[same]]).max(axis=1)
+    assert (distance <= 1e-3).mean() >= 0.98
+
+
+@pytest.fixture(scope="module")
+def among_others(golden_model, image):
+    """What the network says about the recorded image between a wider and a taller one."""
+    wider = cv2.resize(image, (480, 200))
+    taller = cv2.resize(image, (150, 400))[::-1]
+    boxes, scores, labels, image_index, masks = golden_model[0](*pad_batch([wider, image, taller]))
+    return {i: [x[image_index == i] for x in (boxes, scores, labels, masks)] for i in range(3)}
+
+
+def test_an_image_has_the_same_detections_alone_and_among_others(alone, among_others):
+    assert len(among_others[1][0]) == len(alone[0])
+    assert share_found(alone[:4], among_others[1], mask_tolerance=1e-3) >= 0.98
+    assert share_found(among_others[1], alone[:4], mask_tolerance=1e-3) >= 0.98
+
+
+def test_every_image_of_a_batch_has_detections_inside_itself_by_falling_score(among_others):
+    for i, (height, width) in enumerate([(200, 480), (310, 413), (400, 150)]):
+        boxes, scores, labels, masks = among_others[i]
+        assert 0 < len(boxes) <= 100
+        assert (boxes >= 0).all() and boxes[:, ::2].max() <= width and boxes[:, 1::2].max() <= height
+        assert (np.diff(scores) <= 0).all() and scores.min() > 0.05
+        assert labels.min() >= 1 and labels.max() <= 80
+        assert masks.shape[1:] == (28, 28) and masks.min() >= 0 and masks.max() <= 1
+
+
+def test_the_variables_of_the_default_network_are_those_of_the_zoo(golden_model, zoo):
+    assert variable_shapes(golden_model[1].graph) == zoo
+
+
+# the graph on a GPU -------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def default_training(make_config):
+    """The default network in training, two images a step, with its gradients and its optimizer; only built."""
+    return Network(make_config("TRAIN.IMS_PER_GPU=2", "TRAIN.GRADIENT_CLIP=1.0", num_classes=80, tiny=False),
+                   training=True, run=False)
+
+
+# what has no GPU kernel, and why it needs none; TensorFlow places it on the CPU
+CPU_ONLY = {
+    "ScalarSummary": "writes strings for TensorBoard, once an epoch",
+    "Const of string": "names of summaries",
+    "VarHandleOp of int32": "the counter of accumulated steps",
+    "TensorArrayV3 of int32": "collects the few indices that NMS of each group keeps",
+    "TensorArrayWriteV3 of int32": "likewise",
+}
+
+
+@functools.lru_cache(maxsize=None)
+def gpu_kernels(op_type):
+    """Of each kernel of an op for a GPU, or for any device: the types it takes, by attribute."""
+    registered = kernels.get_registered_kernels_for_op(op_type).kernel
+    return [{c.name: set(c.allowed_values.list.type) for c in kernel.constraint if c.allowed_values.list.type}
+            for kernel in registered if kernel.device_type in ("GPU", "DEFAULT")]
+
+
+def what_lacks_a_gpu_kernel(op):
+    """None, or the type of the op, with the type of its values if there is a kernel for others."""
+    found = gpu_kernels(op.type)
+    if any(all(op.get_attr(name).as_datatype_enum in types for name, types in kernel.items()) for kernel in found):
+        return None
+    attributes = sorted({name for kernel in found for name in kernel} & {"T", "dtype"})
+    return f"{op.type} of {op.get_attr(attributes[0]).base_dtype.name}" if attributes else op.type
+
+
+@pytest.mark.parametrize("mode", ["training", "inference"])
+def test_every_op_runs_on_a_gpu(default_training, golden_model, mode):
+    graph = default_training.graph if mode == "training" else golden_model[1].graph
+    without = {what_lacks_a_gpu_kernel(op): op.name for op in graph.get_operations()}
+    assert {lacking: name for lacking, name in without.items() if lacking and lacking not in CPU_ONLY} == {}
+
+
+@pytest.mark.parametrize("mode", ["training", "inference"])
+def test_no_op_hides_in_a_function(default_training, golden_model, mode):
+    graph = default_training.graph if mode == "training" else golden_model[1].graph
+    assert not graph._functions
+    calls = {"While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "StatefulPartitionedCall"}
+    assert not {op.type for op in graph.get_operations()} & calls
+
+
+def test_a_training_has_the_variables_of_the_zoo_and_its_own_state_beside_them(default_training, zoo):
+    with default_training.graph.as_default():
+        network = network_variables()
+        assert {name: v.shape.as_list() for name, v in network.items()} == zoo
+        others = {v.op.name for v in tfv1.global_variables()} - set(network)
+        trainable = {v.op.name for v in tfv1.trainable_variables()}
+    slots = {f"{name}/{slot}" for name in trainable for slot in ("Momentum", "AccumGrad")}
+    assert slots <= others
+    assert "learning_rate" in others
+    assert not {name for name in others - slots if name in zoo}
+
+
+# training -----------------------------------------------------------------------------------------------------------
+SIZES = np.int32([(64, 96), (30, 60)])    # the second of a smaller region than the batch
+NOTHING = (0, 0, 0, 0)
+
+
+def batch_of(*images):
+    """
+    A batch of two images of noise.
+
+    Args:
+        images: of each image, a list of (label, box)
+    """
+    rng = np.random.default_rng(0)
+    pixels = np.zeros((2, 64, 96, 3), np.uint8)
+    for image, (height, width) in zip(pixels, SIZES):
+        image[:height, :width] = cv2.resize(rng.integers(0, 256, (9, 9, 3)).astype(np.uint8), (int(width), int(height)))
+    longest = max(1, *map(len, images))
+    padded = [objects + [(0, NOTHING)] * (longest - len(objects)) for objects in images]
+    labels = np.int32([[label for label, _ in objects] for objects in padded])
+    masks = np.zeros((2, longest, 56, 56), np.uint8)
+    masks[labels > 0, 5:50, 10:] = 1
+    return dict(images=pixels, image_sizes=SIZES, image_ids=np.int64([1, 2]), gt_labels=labels, gt_masks=masks,
+                gt_boxes=np.float32([[box for _, box in objects] for objects in padded]))
+
+
+OBJECTS = batch_of([(1, (8, 10, 40, 50)), (3, (50, 5, 90, 60))], [(2, (20, 8, 36, 28))])
+BATCHES = {
+    "objects in both images": OBJECTS,
+    "an image without objects": batch_of([(1, (8, 10, 40, 50))], []),
+    "no objects": batch_of([], []),
+    "only crowds": batch_of([(-1, (0, 0, 50, 60))], [(-1, (10, 10, 30, 30)), (-1, (0, 0, 60, 30))]),
+    "an object of one pixel": batch_of([(2, (10, 10, 11, 11))], []),
+    "an object as large as its image": batch_of([(1, (0, 0, 96, 64))], [(2, (0, 0, 60, 30))]),
+    "crowds and objects": batch_of([(-1, (0, 0, 50, 60)), (2, (8, 10, 40, 50))], [(1, (10, 10, 30, 30))]),
+}
+
+
+@pytest.fixture(scope="module")
+def tiny_training(make_config, make_weight):
+    return Network(make_config("TRAIN.IMS_PER_GPU=2"), training=True, weights=make_weight)
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_losses_and_gradients_are_finite(tiny_training, name):
+    feed = BATCHES[name]
+    names = tiny_training.model.loss_names()
+    losses, grads = tiny_training.run([[f"{n}:0" for n in names], [g for g, _ in tiny_training.gradients]], **feed)
+    assert {n for n, loss in zip(names, losses) if not np.isfinite(loss)} == set()
+    assert {v.op.name for (_, v), g in zip(tiny_training.gradients, grads) if not np.isfinite(g).all()} == set()
+
+
+@pytest.mark.parametrize("name", ["no objects", "only crowds"])
+def test_without_objects_boxes_and_masks_have_no_loss(tiny_training, name):
+    losses = tiny_training.losses(BATCHES[name])
+    assert losses["rpn_box_loss"] == losses["fastrcnn_box_loss"] == losses["maskrcnn_loss"] == 0
+    assert losses["rpn_label_loss"] > 0 and losses["fastrcnn_label_loss"] > 0
+
+
+def test_with_objects_every_loss_is_positive(tiny_training):
+    assert min(tiny_training.losses(OBJECTS).values()) > 0
+
+
+def test_the_total_cost_is_the_sum_of_the_losses(tiny_training):
+    losses = tiny_training.losses(OBJECTS)
+    assert losses.pop("total_cost") == pytest.approx(sum(losses.values()), rel=1e-5)
+
+
+def test_weight_decay_is_of_the_trainable_weights_only(tiny_training):
+    with tiny_training.graph.as_default():
+        weights = [v for v in tfv1.trainable_variables() if v.op.name.endswith("/W")]
+    assert not [v for v in weights if v.op.name.startswith(("conv0/", "group0/"))]
+    expected = 1e-4 / 2 * sum((w ** 2).sum() for w in tiny_training.sess.run(weights))
+    assert tiny_training.losses(OBJECTS)["wd_cost"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_every_trainable_variable_gets_a_gradient_when_there_are_objects(tiny_training):
+    with tiny_training.graph.as_default():
+        trainable = {v.op.name for v in tfv1.trainable_variables()}
+    assert {v.op.name for _, v in tiny_training.gradients} == trainable
+    grads = tiny_training.run([g for g, _ in tiny_training.gradients], **OBJECTS)
+    assert {v.op.name for (_, v), g in zip(tiny_training.gradients, grads) if not np.abs(g).max() > 0} == set()
+
+
+@pytest.mark.parametrize("words", [
+    "MODE_MASK=False FPN.NORM=GN BACKBONE.NORM=GN", "BACKBONE.NORM=None BACKBONE.FREEZE_AT=0 FPN.PROPOSAL_MODE=Joint",
+    "BACKBONE.NORM=SyncBN TRAIN.IMS_PER_GPU=1 BACKBONE.STRIDE_1X1=True"])
+def test_other_networks_take_steps_from_their_initial_weights(make_config, words):
+    cfg = make_config("TRAIN.IMS_PER_GPU=2", "TRAIN.WARMUP_INIT_LR=0.001", *words.split())
+    network = Network(cfg, training=True)
+    names = network.model.loss_names()
+    feed = {name: value[:cfg.TRAIN.IMS_PER_GPU] for name, value in OBJECTS.items()
+            if cfg.MODE_MASK or name != "gt_masks"}
+    for _ in range(2):
+        losses, _ = network.run([[f"{name}:0" for name in names], network.train], **feed)
+        assert {name for name, loss in zip(names, losses) if not np.isfinite(loss)} == set()
+
+
+def test_without_masks_there_is_no_mask_head(make_config):
+    cfg = make_config("MODE_MASK=False")
+    network = Network(cfg, training=False, run=False)
+    assert not {name for name in variable_shapes(network.graph) if name.startswith("maskrcnn")}
+    assert "maskrcnn_loss" not in network.model.loss_names()
+    assert "gt_masks" not in [spec.name for spec in network.model.inputs()]
+
+
+# inference ----------------------------------------------------------------------------------------------------------
+# more channels than the features have, or fewer
+@pytest.fixture(scope="module", params=[8, 32], ids=["narrow mask head", "wide mask head"])
+def tiny_inference(make_config, make_weight, request):
+    cfg = make_config("TEST.RESULT_SCORE_THRESH=0.6", f"MRCNN.HEAD_DIM={request.param}")
+    return Network(cfg, training=False, weights=make_weight)
+
+
+def test_images_without_detections_give_empty_lists(make_config, make_weight, tiny_inference):
+    bias = {"fastrcnn/outputs/class/b": np.float32([50, 0, 0, 0])}    # all is background
+    with tiny_inference.graph.as_default():
+        set_variables(tiny_inference.sess, bias)
+        try:
+            found = tiny_inference.detect([np.full((64, 80, 3), 90, np.uint8), np.full((50, 96, 3), 30, np.uint8)])
+        finally:
+            set_variables(tiny_inference.sess,
+                          {name: make_weight(name, list(value.shape)) for name, value in bias.items()})
+    assert {name: value.shape for name, value in found.items()} == {
+        "boxes": (0, 4), "scores": (0,), "labels": (0,), "image_index": (0,), "masks": (0, 28, 28)}
+
+
+def test_a_small_image_gives_the_same_detections_alone_and_among_others(tiny_inference):
+    images = [OBJECTS["images"][b, :h, :w] for b, (h, w) in enumerate(SIZES)]
+    together = tiny_inference.detect(images)
+    for i, image in enumerate(images):
+        single = tiny_inference.detect([image])
+        assert len(single["boxes"]) > 0
+        for name in ("boxes", "scores", "labels", "masks"):
+            np.testing.assert_allclose(together[name][together["image_index"] == i], single[name], atol=2e-3)
+
+
+@pytest.mark.parametrize("words", [
+    "MODE_MASK=False", "FPN.PROPOSAL_MODE=Joint BACKBONE.NORM=None", "BACKBONE.NORM=GN FPN.NORM=GN"])
+def test_other_networks_detect_the_same_alone_and_among_others(make_config, make_weight, words):
+    network = Network(make_config("TEST.RESULT_SCORE_THRESH=0.3", *words.split()), training=False, weights=make_weight)
+    images = [OBJECTS["images"][b, :h, :w] for b, (h, w) in enumerate(SIZES)]
+    together = network.detect(images)
+    assert ("masks" in together) == network.model.cfg.MODE_MASK
+    for i, image in enumerate(images):
+        single = network.detect([image])
+        assert len(single["boxes"]) > 0
+        for name in ("boxes", "scores", "labels"):
+            np.testing.assert_allclose(together[name][together["image_index"] == i], single[name], atol=2e-3)
+
+
+def test_an_image_of_one_pixel_is_no_mistake(tiny_inference):
+    found = tiny_inference.detect([np.zeros((1, 1, 3), np.uint8)])
+    assert np.isfinite(found["boxes"]).all() and found["boxes"].max(initial=0) <= 1
+
+
+def test_preprocessing_normalizes_each_image_and_leaves_zeros_beyond(make_config):
+    cfg = make_config("PREPROC.PIXEL_MEAN=(10, 20, 30)", "PREPROC.PIXEL_STD=(1, 2, 4)")    # of R, G, B
+    # B, G, R; noise beyond the images too
+    images = np.random.default_rng(0).integers(0, 256, (2, 40, 70, 3)).astype(np.uint8)
+    sizes = np.int32([(40, 50), (33, 70)])
+    with tf.Graph().as_default(), tfv1.Session() as sess:
+        out, padding = GeneralizedRCNN(cfg).preprocess(tf.constant(images), tf.constant(sizes))
+        out, regions = sess.run([out, padding.sizes])
+    expected = np.zeros((2, 64, 96, 3))
+    for b, (height, width) in enumerate(sizes):
+        expected[b, :height, :width] = (images[b, :height, :width] - [30.0, 20.0, 10.0]) / [4, 2, 1]
+    np.testing.assert_allclose(out, expected, rtol=1e-6)
+    assert regions.tolist() == [[64, 64], [64, 96]]
+
+
+# optimizer ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("ims_per_gpu, num_gpus, batch, steps", [
+    (1, 0, 1, 8), (1, 1, 1, 8), (2, 2, 4, 2), (3, 1, 3, 2), (8, 1, 8, 1), (2, 8, 16, 1)])
+def test_steps_are_accumulated_to_eight_images_at_most(make_config, ims_per_gpu, num_gpus, batch, steps):
+    cfg = make_config(f"TRAIN.IMS_PER_GPU={ims_per_gpu}", f"TRAIN.NUM_GPUS={num_gpus}").TRAIN
+    assert (total_batch(cfg), accumulated_steps(cfg)) == (batch, steps)
+
+
+def positions_after_steps(cfg, slopes):
+    """Where a variable that starts at 0 is after each step whose loss has the given slope."""
+    with tf.Graph().as_default(), tfv1.Session() as sess:
+        x, slope = tfv1.get_variable("x", initializer=0.0), tfv1.placeholder(tf.float32, [])
+        train = GeneralizedRCNN(cfg).get_optimizer().minimize(x * slope)
+        sess.run(tfv1.global_variables_initializer())
+        positions = []
+        for value in slopes:
+            sess.run(train, {slope: value})
+            positions.append(float(sess.run(x)))
+    return positions
+
+
+def test_accumulated_steps_are_applied_together_as_their_mean(make_config):
+    cfg = make_config("TRAIN.IMS_PER_GPU=2", "TRAIN.WARMUP_INIT_LR=0.5", "TRAIN.MOMENTUM=0.0")
+    # often enough to catch a race
+    slopes = np.tile([1.0, 2.0, 3.0, 6.0], 50)
+    expected = -1.5 * (np.arange(1, 201) // 4)
+    np.testing.assert_allclose(positions_after_steps(cfg, slopes), expected, rtol=1e-5)
+
+
+def test_momentum_goes_on(make_config):
+    cfg = make_config("TRAIN.IMS_PER_GPU=8", "TRAIN.WARMUP_INIT_LR=0.5", "TRAIN.MOMENTUM=0.9")
+    np.testing.assert_allclose(positions_after_steps(cfg, [1, 0, 0]), [-0.5, -0.95, -1.355], rtol=1e-5)
+
+
+@pytest.mark.parametrize("ims_per_gpu", [2, 8])
+def test_a_large_mean_gradient_is_clipped(make_config, ims_per_gpu):
+    cfg = make_config(f"TRAIN.IMS_PER_GPU={ims_per_gpu}", "TRAIN.WARMUP_INIT_LR=0.5", "TRAIN.MOMENTUM=0.0",
+                      "TRAIN.GRADIENT_CLIP=2.0")
+    steps = 8 // ims_per_gpu
+    assert positions_after_steps(cfg, [100] * steps)[-1] == pytest.approx(-1, rel=1e-5)
+    assert positions_after_steps(cfg, [1.5] * steps)[-1] == pytest.approx(-0.75, rel=1e-5)

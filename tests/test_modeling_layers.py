@@ -1,0 +1,120 @@
+"""Normalization layers."""
+import common
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorpack import tfv1
+
+from graph import gradients, run, tower, variable_shapes
+from modeling.layers import GroupNorm, normalize
+
+RNG = np.random.default_rng(0)
+
+
+# GroupNorm ----------------------------------------------------------------------------------------------------------
+def group_norm_by_loops(x, groups, gamma, beta):
+    """The definition, in float64."""
+    out = np.zeros(x.shape)
+    size = x.shape[-1] // groups
+    for image in range(len(x)):
+        for g in range(groups):
+            channels = slice(g * size, (g + 1) * size)
+            values = np.float64(x[image, ..., channels])
+            out[image, ..., channels] = (values - values.mean()) / np.sqrt(values.var() + 1e-5)
+    return out * gamma + beta
+
+
+@pytest.mark.parametrize("channels, groups", [(64, 32), (256, 32), (96, 32), (40, 20), (16, 8), (4, 2), (2, 1)])
+def test_group_norm_is_that_of_the_paper(channels, groups):
+    x = RNG.normal(1.5, 2, (2, 5, 7, channels)).astype(np.float32)
+    gamma, beta = RNG.normal(size=(2, channels)).astype(np.float32)
+    out = run(lambda x: GroupNorm("gn", x), x, variables={"gn/gamma": gamma, "gn/beta": beta})
+    np.testing.assert_allclose(out, group_norm_by_loops(x, groups, gamma, beta), atol=2e-4)
+
+
+def test_group_norm_has_the_asked_number_of_groups():
+    x = RNG.normal(size=(1, 4, 4, 12)).astype(np.float32)
+    out = run(lambda x: GroupNorm("gn", x, groups=3), x)
+    np.testing.assert_allclose(out, group_norm_by_loops(x, 3, 1, 0), atol=2e-4)
+
+
+def test_group_norm_of_an_image_does_not_depend_on_the_others():
+    x = RNG.normal(size=(3, 4, 4, 16)).astype(np.float32)
+    together = run(lambda x: GroupNorm("gn", x), x)
+    np.testing.assert_allclose(together[1:2], run(lambda x: GroupNorm("gn", x), x[1:2]), atol=1e-6)
+
+
+def test_group_norm_of_a_constant_is_zero_with_a_finite_gradient():
+    x = np.full((1, 4, 4, 8), 3, np.float32)
+    assert np.abs(run(lambda x: GroupNorm("gn", x), x)).max() < 0.1
+    assert np.isfinite(gradients(lambda x: GroupNorm("gn", x) ** 2, x)[0]).all()
+
+
+# normalize ----------------------------------------------------------------------------------------------------------
+BATCH_NORM = ["bn/beta", "bn/gamma", "bn/mean/EMA", "bn/variance/EMA"]
+
+
+def build_layer(norm, training, **kwargs):
+    """One layer in the default graph. Returns: its input and its output"""
+    x = tfv1.placeholder(tf.float32, [None, None, None, 4])
+    with tower(training):
+        return x, normalize(x, norm, **kwargs)
+
+
+@pytest.mark.parametrize("norm, names", [
+    ("FreezeBN", BATCH_NORM), ("SyncBN", BATCH_NORM), ("GN", ["gn/beta", "gn/gamma"]), ("None", [])])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_variables_have_the_names_of_the_zoo(norm, names, training):
+    with tf.Graph().as_default():
+        build_layer(norm, training)
+        assert variable_shapes() == {name: [4] for name in names}
+
+
+def test_no_norm_is_no_operation():
+    with tf.Graph().as_default():
+        x, y = build_layer("None", True)
+        assert y is x
+
+
+@pytest.mark.parametrize("norm", ["FreezeBN", "SyncBN", "GN"])
+@pytest.mark.parametrize("zero_init, expected", [(True, 0), (False, 1)])
+def test_gamma_starts_at_zero_where_asked_for(norm, zero_init, expected):
+    with tf.Graph().as_default(), tfv1.Session() as sess:
+        build_layer(norm, True, zero_init=zero_init)
+        sess.run(tfv1.global_variables_initializer())
+        gamma, = [v for v in tfv1.global_variables() if v.op.name.endswith("gamma")]
+        np.testing.assert_array_equal(sess.run(gamma), expected)
+
+
+def statistics_after_a_step(norm, training):
+    """Output of a step for an input of mean 5 and deviation 2, and the moving averages after it."""
+    x_value = RNG.normal(5, 2, (4, 16, 16, 4)).astype(np.float32)
+    with tf.Graph().as_default(), tfv1.Session() as sess:
+        x, y = build_layer(norm, training)
+        sess.run(tfv1.global_variables_initializer())
+        updates = tfv1.get_collection(tfv1.GraphKeys.UPDATE_OPS)
+        out, _ = sess.run([y, updates], {x: x_value})
+        averages = {v.op.name: sess.run(v) for v in tfv1.global_variables() if v.op.name.endswith("EMA")}
+        return out, averages["bn/mean/EMA"], averages["bn/variance/EMA"]
+
+
+def test_sync_bn_normalizes_by_the_batch_and_updates_its_averages_in_training():
+    out, mean, variance = statistics_after_a_step("SyncBN", training=True)
+    assert abs(out.mean()) < 1e-3 and abs(out.std() - 1) < 1e-2
+    np.testing.assert_allclose(mean, 0.1 * 5, rtol=0.1)
+    np.testing.assert_allclose(variance, 0.9 + 0.1 * 4, rtol=0.1)
+
+
+@pytest.mark.parametrize("norm, training", [("SyncBN", False), ("FreezeBN", True), ("FreezeBN", False)])
+def test_otherwise_batch_norm_normalizes_by_its_averages_and_leaves_them(norm, training):
+    out, mean, variance = statistics_after_a_step(norm, training)
+    np.testing.assert_allclose(out.mean(), 5, rtol=0.1)    # by the initial mean 0 and variance 1
+    np.testing.assert_array_equal(mean, 0)
+    np.testing.assert_array_equal(variance, 1)
+
+
+def test_gamma_and_beta_of_frozen_statistics_are_trained():
+    with tf.Graph().as_default():
+        build_layer("FreezeBN", True)
+        assert sorted(v.op.name for v in tfv1.trainable_variables()) == ["bn/beta", "bn/gamma"]

@@ -1,0 +1,211 @@
+"""Whole runs of ./train.py, on the CPU, with a very small network on a few rendered images."""
+import glob
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import common  # noqa: F401
+import numpy as np
+import pytest
+from tensorpack import tfv1
+
+from config import config
+from data import shapes
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CATEGORY_IDS = [3, 7, 8, 20, 21, 90]
+
+TINY = ["@configs/demo.cfg", "DATA.NUM_WORKERS=0", "BACKBONE.WIDTH=8", "FPN.NUM_CHANNEL=16", "FPN.FRCNN_FC_HEAD_DIM=32",
+        "MRCNN.HEAD_DIM=8", "PREPROC.TRAIN_SHORT_EDGE_SIZE=(96, 96)", "PREPROC.TEST_SHORT_EDGE_SIZE=96",
+        "TRAIN.STEPS_PER_EPOCH=2", "TRAIN.LR_SCHEDULE=(16, 20)", "TRAIN.WARMUP=4",
+        "TRAIN.BASE_LR=0.05", "TRAIN.GRADIENT_CLIP=0.0"]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """A folder of 8 training and 4 validation images in COCO's format, with category ids of its own."""
+    folder = str(tmp_path_factory.mktemp("data"))
+    shapes.render_dataset(folder, 8, 4, seed=1)
+    for path in glob.glob(os.path.join(folder, "annotations", "*.json")):
+        with open(path) as f:
+            content = json.load(f)
+        new_ids = dict(zip(sorted(c["id"] for c in content["categories"]), CATEGORY_IDS))
+        for category in content["categories"]:
+            category.update(id=new_ids[category["id"]], name="my " + category["name"])
+        for annotation in content["annotations"]:
+            annotation["category_id"] = new_ids[annotation["category_id"]]
+        with open(path, "w") as f:
+            json.dump(content, f)
+    return folder
+
+
+def command(logdir, dataset, *words, flags=()):
+    return [sys.executable, "train.py", "--logdir", str(logdir), *flags, "--config", *TINY,
+            f"DATA.BASEDIR={dataset}", "DATA.TRAIN=train", "DATA.VAL=val", *words]
+
+
+def run(*args, **kwargs):
+    return subprocess.run(command(*args, **kwargs), cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def scalars(logdir, tag):
+    """Values of a TensorBoard scalar, in the order in which they were written."""
+    values = []
+    for path in sorted(glob.glob(os.path.join(str(logdir), "events.*"))):
+        for event in tfv1.train.summary_iterator(path):
+            values += [v.simple_value for v in event.summary.value if v.tag == tag]
+    return values
+
+
+def final_state(logdir):
+    reader = tfv1.train.load_checkpoint(tfv1.train.latest_checkpoint(str(logdir)))
+    return int(reader.get_tensor("global_step")), float(reader.get_tensor("learning_rate"))
+
+
+@pytest.fixture(scope="module")
+def finished(dataset, tmp_path_factory):
+    """The folder of an unbroken run of 20 steps."""
+    logdir = tmp_path_factory.mktemp("runs") / "unbroken"
+    result = run(logdir, dataset)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return logdir
+
+
+def test_the_loss_falls_within_20_steps(finished):
+    losses = scalars(finished, "total_cost")
+    assert len(losses) == 10
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_run_leaves_its_config_with_the_data_sets_own_classes(finished):
+    with open(finished / "config.json") as f:
+        saved = json.load(f)
+    assert saved["DATA"]["CATEGORY_IDS"] == CATEGORY_IDS
+    assert all(name.startswith("my ") for name in saved["DATA"]["CLASS_NAMES"])
+    assert saved["BACKBONE"]["WIDTH"] == 8
+
+
+def test_a_run_ends_with_an_evaluation_of_each_data_set(finished):
+    with open(finished / "eval.json") as f:
+        report = json.load(f)
+    assert report["val"]["step"] == 20
+    assert set(report["val"]["bbox"]) == set(report["val"]["segm"]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"}
+
+
+def test_detections_are_written_with_the_data_sets_own_category_ids(finished):
+    with open(finished / "detections-val-20.json") as f:
+        detections = json.load(f)
+    assert {d["category_id"] for d in detections} <= set(CATEGORY_IDS)
+
+
+def test_the_learning_rate_warms_up_and_drops(finished):
+    rates = scalars(finished, "learning_rate")    # of the second step of each epoch
+    assert rates == pytest.approx([0.05 * f for f in (0.25, 0.75, 1, 1, 1, 1, 1, 1, 0.1, 0.1)], rel=0.01)
+
+
+def test_a_killed_run_resumes_to_the_same_step_and_learning_rate(finished, dataset, tmp_path):
+    process = subprocess.Popen(command(tmp_path / "run", dataset), cwd=ROOT,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.time() + 120
+    while not (tmp_path / "run" / "model-6.index").exists() and time.time() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stopped_at, _ = final_state(tmp_path / "run")
+    assert 6 <= stopped_at < 20
+
+    result = subprocess.run([sys.executable, "train.py", "--logdir", str(tmp_path / "run"), "--resume"],
+                            cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"from step {stopped_at}" in result.stdout
+    assert final_state(tmp_path / "run") == pytest.approx(final_state(finished))
+
+
+def test_the_momentum_is_part_of_a_checkpoint(finished):
+    reader = tfv1.train.load_checkpoint(tfv1.train.latest_checkpoint(str(finished)))
+    assert np.abs(reader.get_tensor("fastrcnn/fc6/W/Momentum")).max() > 0
+
+
+def test_an_existing_run_is_not_overwritten(finished, dataset):
+    result = run(finished, dataset)
+    assert result.returncode == 2
+    assert "--resume" in result.stderr and "--overwrite" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert final_state(finished)[0] == 20
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(finished, dataset, tmp_path):
+    result = run(tmp_path / "run", dataset, "TRAIN.BASE_LR=1e30", "TRAIN.WARMUP=6")
+    assert result.returncode == 2, result.stdout + result.stderr
+    message = result.stderr.strip().splitlines()[-1]
+    assert "_loss" in message and "images" in message and "TRAIN.BASE_LR" in message
+    assert "Traceback" not in result.stderr
+    step, _ = final_state(tmp_path / "run")
+    assert step < 20
+
+
+def test_weights_of_another_architecture_are_refused_in_one_line(finished, dataset, tmp_path):
+    result = run(tmp_path / "run", dataset, "FPN.NUM_CHANNEL=24", flags=["--load", str(finished)])
+    assert result.returncode == 2
+    assert "another architecture" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_detector_of_the_run_knows_its_classes(finished):
+    from predict import Detector
+    result = Detector(str(finished), config=["TEST.RESULT_SCORE_THRESH=0"])(np.zeros((60, 80, 3), np.uint8))
+    assert result.class_names[0].startswith("my ")
+    assert result.masks.shape == (len(result.boxes), 60, 80)
+
+
+DEFAULT_STEP = """
+import common
+import numpy as np, resource
+from tensorpack import tfv1
+from tensorpack.tfutils.tower import TrainTowerContext
+from config import config, finalize_configs
+from modeling.generalized_rcnn import GeneralizedRCNN
+tfv1.disable_eager_execution()
+config.DATA.CLASS_NAMES, config.DATA.CATEGORY_IDS = tuple(map(str, range(80))), tuple(range(80))
+finalize_configs(config, is_training=True)
+model = GeneralizedRCNN(config)
+inputs = [tfv1.placeholder(spec.dtype, spec.shape) for spec in model.get_input_signature()]
+with TrainTowerContext(""):
+    step = model.get_optimizer().minimize(model.build_graph(*inputs))
+losses = [tfv1.get_default_graph().get_tensor_by_name(name + ":0") for name in model.loss_names()]
+rng = np.random.default_rng(0)
+batch = [rng.integers(0, 255, (1, 800, 1333, 3), dtype=np.uint8), [[800, 1333]], [7],
+         [[[100, 100, 400, 300], [500.5, 200, 900, 780]]], [[3, 80]], np.ones((1, 2, 112, 112), np.uint8)]
+sess = common.QuietSessionCreator().create_session()
+values, _ = sess.run([losses, step], dict(zip(inputs, batch)))
+print("losses", *values)
+print("peak GiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20)
+"""
+
+
+def test_the_default_config_takes_a_training_step():
+    result = subprocess.run([sys.executable, "-c", DEFAULT_STEP], cwd=ROOT, capture_output=True, text=True, timeout=400)
+    assert result.returncode == 0, result.stderr
+    losses = [float(v) for v in result.stdout.splitlines()[-2].split()[1:]]
+    assert len(losses) == 7 and np.isfinite(losses).all() and min(losses[:5]) > 0
+    assert float(result.stdout.split()[-1]) < 12
+
+
+def test_a_mistake_in_the_config_does_not_delete_the_run_that_it_would_overwrite(finished, dataset):
+    result = run(finished, dataset, "TRAIN.SEED=-1", flags=["--overwrite"])
+    assert result.returncode == 2 and "TRAIN.SEED" in result.stderr
+    assert final_state(finished)[0] == 20
+
+
+@pytest.mark.parametrize("ims_per_gpu, num_gpus, rate, num_steps", [
+    (1, 1, 0.01, 1440000), (2, 1, 0.01, 720000), (3, 1, 0.0075, 480000), (1, 8, 0.01, 180000), (2, 8, 0.02, 90000)])
+def test_rate_and_length_follow_from_the_number_of_images_in_a_step(ims_per_gpu, num_gpus, rate, num_steps):
+    from train import Schedule
+    cfg = config.clone().TRAIN
+    cfg.IMS_PER_GPU, cfg.NUM_GPUS = ims_per_gpu, num_gpus
+    schedule = Schedule(cfg)
+    assert schedule.num_steps == num_steps
+    assert schedule.learning_rate(cfg.WARMUP) == pytest.approx(rate)
+    assert schedule.learning_rate(num_steps - 1) == pytest.approx(rate * 0.01)
