@@ -240,8 +240,11 @@ class _Workers(MultiProcessMapData):
             super().run()
 
     def _create_worker(self, id, pipename, hwm):
+        # A socket that replies drops what exceeds its limit, and counts late, so small images could get lost and the
+        # stream wait forever. No limit is needed: what is in flight is bounded by the requests.
+        no_limit = 0
         # tensorpack's worker "0" would warn that it lacks the module prctl, which is not needed
-        return self._Worker(b"worker-" + id, self.map_func, pipename, hwm)
+        return self._Worker(b"worker-" + id, self.map_func, pipename, no_limit)
 
     def _start_processes(self):
         # tensorpack's would warn that processes are forked, which is safe before a TensorFlow session exists

@@ -14,7 +14,7 @@ from coco_folder import HEIGHT, SQUARE, WIDTH, make_annotation, make_content, wr
 from common import UserError
 from config import config
 from data import augment, dataflow
-from tensorpack.dataflow import DataFlowTerminated
+from tensorpack.dataflow import DataFlow, DataFlowTerminated
 
 M = 14
 
@@ -245,6 +245,21 @@ def test_batches_do_not_depend_on_the_number_of_workers(cfg, num_workers):
     for batch, reference in zip(take(start(cfg), 30), expected):
         for array, expected_array in zip(batch, reference):
             np.testing.assert_array_equal(array, expected_array)
+
+
+@pytest.mark.timeout(60)
+def test_nothing_is_lost_when_images_take_little_time():
+    class Numbers(DataFlow):
+        def __iter__(self):
+            return iter(itertools.count())
+
+    def busy_identity(i):
+        sum(range(5000))    # slower than the reader, so requests never run out
+        return [i, i]
+
+    workers = dataflow._Workers(Numbers(), 1, busy_identity, buffer_size=4)
+    workers.reset_state()
+    assert take(workers, 5000) == list(range(5000))
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
