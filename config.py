@@ -13,6 +13,11 @@ import os
 from common import UserError
 
 
+# the model zoo's: the longer ones keep the last two parts of a fixed length
+LR_SCHEDULES = {"1x": (120000, 160000, 180000),
+                **{f"{k}x": (180000 * k - 120000, 180000 * k - 40000, 180000 * k) for k in range(2, 10)}}
+
+
 class ConfigError(UserError):
     """A key or a value of the config that cannot be used; the message names both and the remedy."""
 
@@ -71,7 +76,8 @@ class AttrDict:
 
         Args:
             key (str): such as "TRAIN.BASE_LR"
-            value: of the type of the value it replaces; an int may stand for a float, a list for a tuple
+            value: of the type of the value it replaces; an int may stand for a float, a list for a tuple, and "2x"
+                for the steps of TRAIN.LR_SCHEDULE
 
         Raises:
             ConfigError: the key is not known, or the value is of another type
@@ -81,6 +87,8 @@ class AttrDict:
             close = _closest_keys(key, flat)
             raise ConfigError(f"config: there is no key {key}; " + (
                 f"did you mean {' or '.join(close)}?" if close else "config.py lists them all"))
+        if key == "TRAIN.LR_SCHEDULE" and isinstance(value, str):
+            value = LR_SCHEDULES.get(value, value)
         node = self
         *path, leaf = key.split(".")
         for name in path:
@@ -231,7 +239,7 @@ _C.TRAIN.NUM_GPUS = 0                  # 0: all visible GPUs, or the CPU when th
 _C.TRAIN.BASE_LR = 1e-2
 _C.TRAIN.WARMUP = 1000                 # steps of linear warm-up
 _C.TRAIN.WARMUP_INIT_LR = 1e-5         # learning rate at step 0
-_C.TRAIN.LR_SCHEDULE = (120000, 160000, 180000)    # steps: the learning rate falls tenfold at all but the last, the end
+_C.TRAIN.LR_SCHEDULE = (120000, 160000, 180000)    # steps: falls tenfold at all but the last, the end; or "1x" to "9x"
 _C.TRAIN.STEPS_PER_EPOCH = 500         # an epoch is a number of steps, not a pass over the data
 _C.TRAIN.MOMENTUM = 0.9
 _C.TRAIN.WEIGHT_DECAY = 1e-4
@@ -332,22 +340,24 @@ def _check_network(flat):
     _check_choice(flat, "BACKBONE.FREEZE_AT", [0, 1, 2])
     _check_choice(flat, "FPN.PROPOSAL_MODE", ["Level", "Joint"])
     _check_choice(flat, "FPN.NORM", ["None", "GN"])
-    _check_choice(flat, "FPN.FRCNN_HEAD_FUNC", ["fastrcnn_2fc_head"])
-    _check_choice(flat, "FPN.MRCNN_HEAD_FUNC", ["maskrcnn_up4conv_head"])
-    _check(flat["MODE_FPN"], "MODE_FPN=False (C4) is not built yet; leave it at True")
-    _check(not flat["FPN.CASCADE"], "FPN.CASCADE=True is not built yet; leave it at False")
+    _check_choice(flat, "FPN.FRCNN_HEAD_FUNC",
+                  ["fastrcnn_2fc_head", "fastrcnn_4conv1fc_head", "fastrcnn_4conv1fc_gn_head"])
+    _check_choice(flat, "FPN.MRCNN_HEAD_FUNC", ["maskrcnn_up4conv_head", "maskrcnn_up4conv_gn_head"])
 
     _check_length(flat, "BACKBONE.RESNET_NUM_BLOCKS", 4, "R50 is (3, 4, 6, 3)")
     _check(min(flat["BACKBONE.RESNET_NUM_BLOCKS"]) > 0,
            f"BACKBONE.RESNET_NUM_BLOCKS={flat['BACKBONE.RESNET_NUM_BLOCKS']} must be positive, R50 is (3, 4, 6, 3)")
-    _check_range(flat, "BACKBONE.WIDTH FPN.NUM_CHANNEL FPN.FRCNN_FC_HEAD_DIM MRCNN.HEAD_DIM", 1)
+    _check_range(flat, "BACKBONE.WIDTH RPN.HEAD_DIM FPN.NUM_CHANNEL FPN.FRCNN_CONV_HEAD_DIM FPN.FRCNN_FC_HEAD_DIM "
+                       "MRCNN.HEAD_DIM", 1)
     if flat["BACKBONE.NORM"] == "GN":
         _check_groups(flat, "BACKBONE.WIDTH", [flat["BACKBONE.WIDTH"] * 2 ** i for i in range(6)])
-    if flat["FPN.NORM"] == "GN":
-        _check_groups(flat, "FPN.NUM_CHANNEL", [flat["FPN.NUM_CHANNEL"]])
-    _check(tuple(flat["FPN.ANCHOR_STRIDES"]) == (4, 8, 16, 32, 64),
-           f"FPN.ANCHOR_STRIDES={flat['FPN.ANCHOR_STRIDES']} must be (4, 8, 16, 32, 64), the strides of P2 to P6")
-    _check_length(flat, "RPN.ANCHOR_SIZES", 5, "one for each of FPN.ANCHOR_STRIDES")
+    if flat["MODE_FPN"]:
+        _check_pyramid(flat)
+    else:
+        _check(not flat["FPN.CASCADE"], "FPN.CASCADE=True needs the pyramid; set MODE_FPN=True, or FPN.CASCADE=False")
+        _check(flat["RPN.ANCHOR_STRIDE"] == 16, f"RPN.ANCHOR_STRIDE={flat['RPN.ANCHOR_STRIDE']} must be 16, C4's")
+    sizes = flat["RPN.ANCHOR_SIZES"]
+    _check(len(sizes) > 0 and min(sizes) > 0, f"RPN.ANCHOR_SIZES={sizes} must be positive numbers, at least one")
     _check(len(flat["RPN.ANCHOR_RATIOS"]) > 0 and min(flat["RPN.ANCHOR_RATIOS"]) > 0,
            f"RPN.ANCHOR_RATIOS={flat['RPN.ANCHOR_RATIOS']} must be positive numbers, at least one")
     _check_length(flat, "FRCNN.BBOX_REG_WEIGHTS", 4, "for x, y, width and height")
@@ -359,6 +369,22 @@ def _check_network(flat):
                        "FRCNN.FG_THRESH FRCNN.FG_RATIO TEST.FRCNN_NMS_THRESH TEST.RESULT_SCORE_THRESH", 0, 1)
     # with fewer, rounding decides about the outermost of the mask head's 28 bins
     _check_range(flat, "MRCNN.GT_RESOLUTION", 56)
+
+
+def _check_pyramid(flat):
+    norms = {"FPN.NUM_CHANNEL": flat["FPN.NORM"], "FPN.FRCNN_CONV_HEAD_DIM": flat["FPN.FRCNN_HEAD_FUNC"],
+             "MRCNN.HEAD_DIM": flat["FPN.MRCNN_HEAD_FUNC"]}
+    for key, norm in norms.items():
+        if norm == "GN" or norm.endswith("_gn_head"):
+            _check_groups(flat, key, [flat[key]])
+    _check(tuple(flat["FPN.ANCHOR_STRIDES"]) == (4, 8, 16, 32, 64),
+           f"FPN.ANCHOR_STRIDES={flat['FPN.ANCHOR_STRIDES']} must be (4, 8, 16, 32, 64), the strides of P2 to P6")
+    _check_length(flat, "RPN.ANCHOR_SIZES", 5, "one for each of FPN.ANCHOR_STRIDES")
+    if flat["FPN.CASCADE"]:
+        ious, weights = flat["CASCADE.IOUS"], flat["CASCADE.BBOX_REG_WEIGHTS"]
+        _check(len(ious) == len(weights) > 1 and all(len(w) == 4 for w in weights) and all(0 <= i <= 1 for i in ious),
+               f"CASCADE.IOUS={ious} must be two or more IoUs in 0..1, with 4 numbers for each of them in "
+               f"CASCADE.BBOX_REG_WEIGHTS={weights}")
 
 
 def _check_images(flat, is_training):

@@ -33,7 +33,7 @@ class ResNet:
         self.padding = padding
 
     def stem(self, image):
-        """(B, H, W, 3), H and W even, to (B, H / 4, W / 4, width)"""
+        """(B, H, W, 3) to (B, H // 4, W // 4, width)"""
         with self._variables(frozen=self.freeze_at > 0):
             x = self._conv("conv0", self._pad(image, 2, 3), self.width, 7, 2, 2, padding="valid")
             x = tf.nn.relu(x)
@@ -47,9 +47,13 @@ class ResNet:
             index (int): 0..3, for conv2 to conv5 of the paper
             num_blocks (int): bottlenecks in it
             stride (int): 1 or 2, what the first block strides by
+
+        Returns:
+            (B, H // stride, W // stride, width * 4 * 2**index)
         """
         input_stride = 4 if index == 0 else 2 ** (index + 1)
-        with self._variables(frozen=self.freeze_at > index + 1), tfv1.variable_scope(f"group{index}"):
+        with self._variables(frozen=self.freeze_at > index + 1), \
+                tfv1.variable_scope(f"group{index}", reuse=tfv1.AUTO_REUSE):
             for block in range(num_blocks):
                 with tfv1.variable_scope(f"block{block}"):
                     x = self._bottleneck(x, self.width * 2 ** index, stride if block == 0 else 1,
@@ -57,18 +61,18 @@ class ResNet:
         return x
 
     def _bottleneck(self, x, channels, stride, input_stride):
-        first_stride, second_stride = (stride, 1) if self.stride_1x1 else (1, stride)
-        inner_stride, output_stride = input_stride * first_stride, input_stride * stride
-        shortcut = x
-        x = tf.nn.relu(self._conv("conv1", x, channels, 1, first_stride, inner_stride))
+        output_stride = input_stride * stride
+        inner_stride = output_stride if self.stride_1x1 else input_stride
+        shortcut = _every_second(x) if stride == 2 else x
+        x = tf.nn.relu(self._conv("conv1", shortcut if self.stride_1x1 else x, channels, 1, 1, inner_stride))
         x = self.padding.zero(x, inner_stride)
-        if second_stride == 2:
+        if output_stride != inner_stride:
             x = self._conv("conv2", self._pad(x, 0, 1), channels, 3, 2, output_stride, padding="valid")
         else:
             x = self._conv("conv2", x, channels, 3, 1, output_stride)
         x = self._conv("conv3", tf.nn.relu(x), channels * 4, 1, 1, output_stride, ends_branch=True)
         if shortcut.shape[-1] != channels * 4:
-            shortcut = self._conv("convshortcut", shortcut, channels * 4, 1, stride, output_stride)
+            shortcut = self._conv("convshortcut", shortcut, channels * 4, 1, 1, output_stride)
         return tf.nn.relu(x + shortcut, name="output")
 
     def _conv(self, name, x, channels, kernel, stride, output_stride, padding="same", ends_branch=False):
@@ -102,6 +106,11 @@ class ResNet:
         endings = ("",) if frozen else ("/gamma", "/beta") if self.freeze_affine else ()
         with custom_getter_scope(_fix(endings)):
             yield
+
+
+def _every_second(x):
+    """(B, H, W, C) to (B, H // 2, W // 2, C): what a 1x1 convolution of stride 2 reads"""
+    return x[:, :-1:2, :-1:2]
 
 
 def _fix(endings):

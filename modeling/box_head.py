@@ -1,10 +1,11 @@
 """The box head (Girshick 2015): a class and a refined box for every RoI."""
 import tensorflow as tf
 from tensorpack import tfv1
-from tensorpack.models import FullyConnected
+from tensorpack.models import Conv2D, FullyConnected
 from tensorpack.tfutils.summary import add_moving_summary
 
 from . import boxes as box_ops
+from .layers import GroupNorm
 from .losses import mean_over, smooth_l1
 
 # the deltas are scaled by weights of 10, which leaves no use for a quadratic part
@@ -20,29 +21,55 @@ def fastrcnn_2fc_head(features, dim):
     Returns:
         (R, dim)
     """
-    with tfv1.variable_scope("fastrcnn"):
-        initializer = tfv1.variance_scaling_initializer()
-        # the zoo's weights of fc6 expect the channels first
-        x = tf.transpose(features, [0, 3, 1, 2])
-        x = FullyConnected("fc6", x, dim, kernel_initializer=initializer, activation=tf.nn.relu)
-        return FullyConnected("fc7", x, dim, kernel_initializer=initializer, activation=tf.nn.relu)
+    return _fc("fc7", _fc("fc6", _channels_first(features), dim), dim)
 
 
-def fastrcnn_outputs(features, num_classes):
+def fastrcnn_4conv1fc_head(features, conv_dim, fc_dim, norm):
+    """
+    The head of Wu & He 2018, whose norms stand behind the ReLUs, as in the zoo.
+
+    Args:
+        features: (R, h, w, C)
+        conv_dim (int), fc_dim (int): of the convolutions and of the last layer
+        norm (str): "None" or "GN"
+
+    Returns:
+        (R, fc_dim)
+    """
+    initializer = tfv1.variance_scaling_initializer(scale=2.0, mode="fan_out", distribution="untruncated_normal")
+    x = features
+    for i in range(4):
+        x = Conv2D(f"conv{i}", x, conv_dim, 3, activation=tf.nn.relu, kernel_initializer=initializer)
+        x = GroupNorm(f"gn{i}", x) if norm == "GN" else x
+    return _fc("fc", _channels_first(x), fc_dim)
+
+
+def _channels_first(features):
+    # the zoo's weights of a layer behind features expect them so
+    return tf.transpose(features, [0, 3, 1, 2])
+
+
+def _fc(name, x, dim):
+    return FullyConnected(
+        name, x, dim, kernel_initializer=tfv1.variance_scaling_initializer(), activation=tf.nn.relu)
+
+
+def fastrcnn_outputs(features, num_classes, class_agnostic=False):
     """
     Args:
         features: (R, dim)
         num_classes (int): with the background
+        class_agnostic (bool): one box for all classes
 
     Returns:
-        logits (R, num_classes), and deltas (R, num_classes, 4)
+        logits (R, num_classes), and deltas (R, num_boxes, 4), where num_boxes is 1 or num_classes
     """
-    with tfv1.variable_scope("fastrcnn/outputs"):
-        logits = FullyConnected(
-            "class", features, num_classes, kernel_initializer=tfv1.random_normal_initializer(stddev=0.01))
-        deltas = FullyConnected(
-            "box", features, num_classes * 4, kernel_initializer=tfv1.random_normal_initializer(stddev=0.001))
-        return logits, tf.reshape(deltas, [-1, num_classes, 4])
+    num_boxes = 1 if class_agnostic else num_classes
+    logits = FullyConnected(
+        "class", features, num_classes, kernel_initializer=tfv1.random_normal_initializer(stddev=0.01))
+    deltas = FullyConnected(
+        "box", features, num_boxes * 4, kernel_initializer=tfv1.random_normal_initializer(stddev=0.001))
+    return logits, tf.reshape(deltas, [-1, num_boxes, 4])
 
 
 def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights):
@@ -51,7 +78,7 @@ def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights):
 
     Args:
         logits: (R, num_classes)
-        deltas: (R, num_classes, 4)
+        deltas: (R, num_classes, 4), or (R, 1, 4) for all classes
         rois: (R, 4)
         labels: int32 (R,), in 0..num_classes - 1, 0 for background
         target_boxes: (R, 4), the ground truth of each foreground RoI; of the others, anything
@@ -65,8 +92,9 @@ def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights):
 
     foreground = tf.reshape(tf.where(labels > 0), [-1])
     fg_labels = tf.gather(labels, foreground)
+    fg_boxes = tf.minimum(fg_labels, tf.shape(deltas)[1] - 1)
     targets = box_ops.encode(tf.gather(target_boxes, foreground), tf.gather(rois, foreground), reg_weights)
-    fg_deltas = tf.gather(tf.gather(deltas, foreground), fg_labels, batch_dims=1)
+    fg_deltas = tf.gather(tf.gather(deltas, foreground), fg_boxes, batch_dims=1)
     box_loss = mean_over(smooth_l1(fg_deltas, tf.stop_gradient(targets), SMOOTH_L1_BETA), tf.size(labels))
 
     with tf.name_scope("fastrcnn_metrics"):
@@ -83,7 +111,7 @@ def fastrcnn_predictions(boxes, scores, image_index, batch, score_thresh, nms_th
     Detections of each image: NMS of every class by itself, then the best of all classes.
 
     Args:
-        boxes: (R, num_classes, 4), decoded and clipped
+        boxes: (R, num_classes, 4), or (R, 1, 4) for all classes, decoded and clipped
         scores: (R, num_classes), probabilities
         image_index: int32 (R,), in 0..batch - 1
         batch (scalar int tensor): images
@@ -97,9 +125,8 @@ def fastrcnn_predictions(boxes, scores, image_index, batch, score_thresh, nms_th
     """
     candidates = tf.where(scores[:, 1:] > score_thresh)
     roi, label = tf.cast(candidates[:, 0], tf.int32), tf.cast(candidates[:, 1], tf.int32) + 1
-    flat = roi * tf.shape(scores)[1] + label
-    boxes = tf.gather(tf.reshape(boxes, [-1, 4]), flat)
-    scores = tf.gather(tf.reshape(scores, [-1]), flat)
+    boxes = tf.gather_nd(boxes, tf.stack([roi, tf.minimum(label, tf.shape(boxes)[1] - 1)], axis=1))
+    scores = tf.gather_nd(scores, tf.stack([roi, label], axis=1))
     image_index = tf.gather(image_index, roi)
 
     # classes that are shifted apart do not suppress each other

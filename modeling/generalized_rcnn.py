@@ -1,5 +1,6 @@
 """The whole network: from a batch of images to losses in training, to detections in inference."""
 import math
+from collections import namedtuple
 
 import tensorflow as tf
 from tensorpack import ModelDesc, tfv1
@@ -11,20 +12,27 @@ from tensorpack.tfutils.summary import add_moving_summary
 from . import boxes as box_ops
 from .anchors import grid_anchors, label_anchors
 from .backbone import ResNet
-from .box_head import fastrcnn_2fc_head, fastrcnn_losses, fastrcnn_outputs, fastrcnn_predictions
+from .box_head import (
+    fastrcnn_2fc_head, fastrcnn_4conv1fc_head, fastrcnn_losses, fastrcnn_outputs, fastrcnn_predictions)
+from .cascade import match_boxes, scale_gradient
 from .fpn import fpn
-from .mask_head import mask_targets, maskrcnn_loss, maskrcnn_up4conv_head, select_class
-from .padding import Padding
+from .layers import on_rois
+from .mask_head import mask_targets, maskrcnn_loss, maskrcnn_upxconv_head, select_class
+from .padding import NoPadding, Padding, round_up
 from .roi_pool import multilevel_roi_align
 from .rpn import generate_proposals, rpn_head, rpn_losses
 from .sampling import sample_rois
 
-BOX_ROI_SIZE, MASK_ROI_SIZE = 7, 14    # bins of an RoI's features, in each direction
+# a box head: the first part of its losses' names, the scopes of its variables, and its part of the config
+BoxStage = namedtuple("BoxStage", "name head_scope outputs_scope fg_thresh reg_weights")
 
 
 class GeneralizedRCNN(ModelDesc):
     """
-    Faster R-CNN or Mask R-CNN as a tensorpack model.
+    Faster, Mask or Cascade R-CNN as a tensorpack model, on a feature pyramid (FPN) or on one feature map (C4).
+
+    C4 is a pyramid of one level, with all sizes of anchors on it and conv5 between RoIAlign and the heads. A plain box
+    head is a cascade of one stage.
 
     Args:
         cfg (AttrDict): a finalized config
@@ -33,9 +41,20 @@ class GeneralizedRCNN(ModelDesc):
     def __init__(self, cfg):
         self.cfg = cfg
         self.num_classes = cfg.DATA.NUM_CATEGORY + 1
-        self.strides = cfg.FPN.ANCHOR_STRIDES
         # no box grows beyond what makes the largest image of 16 pixels
         self.max_log_scale = math.log(cfg.PREPROC.MAX_SIZE / 16.0)
+        if cfg.MODE_FPN:
+            self.strides = cfg.FPN.ANCHOR_STRIDES
+            self.anchor_sizes = [[size] for size in cfg.RPN.ANCHOR_SIZES]
+            self.size_multiple = self.strides[3]
+            # bins of an RoI's features, in each direction, and pixels of a mask
+            self.box_roi_size, self.mask_roi_size, self.mask_size = 7, 14, 28
+        else:
+            self.strides = (cfg.RPN.ANCHOR_STRIDE,)
+            self.anchor_sizes = [cfg.RPN.ANCHOR_SIZES]
+            self.size_multiple = 1
+            self.box_roi_size, self.mask_roi_size, self.mask_size = 14, 14, 14
+        self.box_stages = _box_stages(cfg)
 
     def inputs(self):
         """
@@ -62,7 +81,8 @@ class GeneralizedRCNN(ModelDesc):
 
     def loss_names(self):
         """Returns: list[str], names of the scalar losses of a training tower; the last is their sum"""
-        names = ["rpn_label_loss", "rpn_box_loss", "fastrcnn_label_loss", "fastrcnn_box_loss"]
+        heads = ["rpn", *(stage.name for stage in self.box_stages)]
+        names = [f"{head}_{loss}" for head in heads for loss in ("label_loss", "box_loss")]
         return names + (["maskrcnn_loss"] if self.cfg.MODE_MASK else []) + ["wd_cost", "total_cost"]
 
     def build_graph(self, images, image_sizes, image_ids, gt_boxes, gt_labels, gt_masks=None):
@@ -79,7 +99,8 @@ class GeneralizedRCNN(ModelDesc):
         if not self.training:
             self.detect(pyramid, proposals, proposal_scores, image_sizes)
             return None
-        losses += self.roi_losses(pyramid, proposals, proposal_scores, gt_boxes, gt_labels, gt_masks)
+        losses += self.roi_losses(
+            pyramid, proposals, proposal_scores, image_sizes, gt_boxes, gt_labels, gt_masks)
         losses.append(regularize_cost(".*/W", l2_regularizer(self.cfg.TRAIN.WEIGHT_DECAY), name="wd_cost"))
         named = [tf.identity(loss, name=name) for loss, name in zip(losses[:-1], self.loss_names())] + losses[-1:]
         total_cost = tf.add_n(named, name="total_cost")
@@ -89,13 +110,12 @@ class GeneralizedRCNN(ModelDesc):
     def preprocess(self, images, image_sizes):
         """
         Returns:
-            float32 (B, H', W', 3), normalized, zero beyond each image, H' and W' multiples of the largest backbone
-            stride; and the batch's Padding
+            float32 (B, H', W', 3), normalized, zero beyond each image, with H' and W' as `padding.round_up` makes them;
+            and the batch's Padding
         """
         with tf.name_scope("preprocess"):
-            multiple = self.strides[3]
             batch_shape = tf.shape(images)[1:3]
-            padded_shape = -(-batch_shape // multiple) * multiple
+            padded_shape = round_up(batch_shape, self.size_multiple)
             mean, std = (tf.constant(v[::-1]) for v in (self.cfg.PREPROC.PIXEL_MEAN, self.cfg.PREPROC.PIXEL_STD))
             images = (tf.cast(images, tf.float32) - mean) / std
             rows = tf.range(batch_shape[0])[None] < image_sizes[:, :1]
@@ -103,15 +123,21 @@ class GeneralizedRCNN(ModelDesc):
             images *= tf.cast(rows[:, :, None, None] & columns[:, None, :, None], tf.float32)
             below, right = tf.unstack(padded_shape - batch_shape)
             images = tf.pad(images, [[0, 0], [0, below], [0, right], [0, 0]])
-            return images, Padding(image_sizes, padded_shape, multiple)
+            return images, Padding(image_sizes, padded_shape, self.size_multiple)
+
+    def resnet(self, padding):
+        cfg = self.cfg.BACKBONE
+        return ResNet(cfg.NORM, cfg.WIDTH, cfg.FREEZE_AT, cfg.FREEZE_AFFINE, cfg.STRIDE_1X1, cfg.TF_PAD_MODE, padding)
 
     def backbone(self, images, padding):
-        """Returns: list of P2..P6, (B, H' / s, W' / s, C)"""
-        cfg = self.cfg.BACKBONE
-        resnet = ResNet(cfg.NORM, cfg.WIDTH, cfg.FREEZE_AT, cfg.FREEZE_AFFINE, cfg.STRIDE_1X1, cfg.TF_PAD_MODE, padding)
+        """Returns: list of P2..P6, or of C4 alone, (B, H' / s, W' / s, C)"""
+        resnet = self.resnet(padding)
         features = [resnet.stem(images)]
-        for index, num_blocks in enumerate(cfg.RESNET_NUM_BLOCKS):
+        for index in range(4 if self.cfg.MODE_FPN else 3):
+            num_blocks = self.cfg.BACKBONE.RESNET_NUM_BLOCKS[index]
             features.append(resnet.stage(features[-1], index, num_blocks, stride=1 if index == 0 else 2))
+        if not self.cfg.MODE_FPN:
+            return features[-1:]
         return fpn(features[1:], self.cfg.FPN.NUM_CHANNEL, self.cfg.FPN.NORM, padding)
 
     def rpn(self, features, padding, image_sizes, gt_boxes, gt_labels):
@@ -120,19 +146,20 @@ class GeneralizedRCNN(ModelDesc):
             proposals (B, R, 4); scores (B, R), -inf for padding; the list of losses, empty in inference
         """
         cfg = self.cfg.RPN
-        num_anchors = len(cfg.ANCHOR_RATIOS)
+        channels = self.cfg.FPN.NUM_CHANNEL if self.cfg.MODE_FPN else cfg.HEAD_DIM
         levels = []
-        for x, stride, size in zip(features, self.strides, cfg.ANCHOR_SIZES):
+        for x, stride, sizes in zip(features, self.strides, self.anchor_sizes):
             height, width = tf.shape(x)[1], tf.shape(x)[2]
-            logits, deltas = rpn_head(padding.zero(x, stride), self.cfg.FPN.NUM_CHANNEL, num_anchors)
+            num_anchors = len(sizes) * len(cfg.ANCHOR_RATIOS)
+            logits, deltas = rpn_head(padding.zero(x, stride), channels, num_anchors)
             inside = tf.reshape(padding.inside(stride, height, width), [-1, height * width])
             inside = tf.repeat(inside, num_anchors, axis=1)
-            levels.append((grid_anchors(height, width, stride, [size], cfg.ANCHOR_RATIOS), inside, logits, deltas))
+            levels.append((grid_anchors(height, width, stride, sizes, cfg.ANCHOR_RATIOS), inside, logits, deltas))
 
         with tf.name_scope("proposals"):
             topk = cfg.TRAIN_PER_LEVEL_NMS_TOPK if self.training else cfg.TEST_PER_LEVEL_NMS_TOPK
             pre_nms, post_nms, proposal_levels = topk, topk, levels
-            if self.cfg.FPN.PROPOSAL_MODE == "Joint":
+            if not self.cfg.MODE_FPN or self.cfg.FPN.PROPOSAL_MODE == "Joint":
                 pre_nms = cfg.TRAIN_PRE_NMS_TOPK if self.training else cfg.TEST_PRE_NMS_TOPK
                 post_nms = cfg.TRAIN_POST_NMS_TOPK if self.training else cfg.TEST_POST_NMS_TOPK
                 proposal_levels = [_join(levels)]
@@ -149,65 +176,114 @@ class GeneralizedRCNN(ModelDesc):
             losses = rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, cfg.BATCH_PER_IM, cfg.FG_RATIO)
         return proposals, scores, list(losses)
 
-    def box_head(self, pyramid, rois, image_index):
-        """Returns: logits (R, num_classes), deltas (R, num_classes, 4)"""
-        features = multilevel_roi_align(pyramid, self.strides[:4], rois, image_index, BOX_ROI_SIZE)
-        return fastrcnn_outputs(fastrcnn_2fc_head(features, self.cfg.FPN.FRCNN_FC_HEAD_DIM), self.num_classes)
+    def roi_features(self, pyramid, boxes, image_index, size):
+        """
+        Args:
+            size (int): bins of RoIAlign in each direction
 
-    def mask_head(self, pyramid, boxes, image_index, labels):
-        """Returns: logits (R, 28, 28), of the class of each box"""
-        features = multilevel_roi_align(pyramid, self.strides[:4], boxes, image_index, MASK_ROI_SIZE)
-        # one more RoI, of zeros: on a CPU, TensorFlow gets the shape of a convolution of no RoIs wrong
-        features = tf.pad(features, [[0, 1], [0, 0], [0, 0], [0, 0]])
-        logits = maskrcnn_up4conv_head(features, self.cfg.MRCNN.HEAD_DIM, self.num_classes - 1)[:-1]
+        Returns:
+            (R, size, size, C), or behind conv5 (R, size / 2, size / 2, C)
+        """
+        features = multilevel_roi_align(pyramid, self.strides[:4], boxes, image_index, size)
+        if self.cfg.MODE_FPN:
+            return features
+        num_blocks = self.cfg.BACKBONE.RESNET_NUM_BLOCKS[3]
+        return on_rois(lambda x: self.resnet(NoPadding()).stage(x, 3, num_blocks, stride=2), features)
+
+    def box_head(self, stage, features):
+        """Returns: logits (R, num_classes), deltas (R, num_classes, 4), or in a cascade (R, 1, 4)"""
+        def head(x):
+            cfg = self.cfg.FPN
+            with tfv1.variable_scope(stage.head_scope):
+                if not self.cfg.MODE_FPN:
+                    x = tf.reduce_mean(x, axis=[1, 2])
+                elif cfg.FRCNN_HEAD_FUNC == "fastrcnn_2fc_head":
+                    x = fastrcnn_2fc_head(x, cfg.FRCNN_FC_HEAD_DIM)
+                else:
+                    norm = "GN" if cfg.FRCNN_HEAD_FUNC == "fastrcnn_4conv1fc_gn_head" else "None"
+                    x = fastrcnn_4conv1fc_head(x, cfg.FRCNN_CONV_HEAD_DIM, cfg.FRCNN_FC_HEAD_DIM, norm)
+            with tfv1.variable_scope(stage.outputs_scope):
+                return fastrcnn_outputs(x, self.num_classes, class_agnostic=len(self.box_stages) > 1)
+        return on_rois(head, features)
+
+    def mask_head(self, features, labels):
+        """Returns: logits (R, mask_size, mask_size), of the class of each box"""
+        num_convs = 4 if self.cfg.MODE_FPN else 0
+        norm = "GN" if self.cfg.FPN.MRCNN_HEAD_FUNC == "maskrcnn_up4conv_gn_head" else "None"
+        logits = on_rois(lambda x: maskrcnn_upxconv_head(
+            x, num_convs, self.cfg.MRCNN.HEAD_DIM, self.num_classes - 1, norm), features)
         return select_class(logits, labels)
 
-    def roi_losses(self, pyramid, proposals, proposal_scores, gt_boxes, gt_labels, gt_masks):
-        """Returns: list of the losses of the box head, and of the mask head if there is one"""
+    def roi_losses(self, pyramid, proposals, proposal_scores, image_sizes, gt_boxes, gt_labels, gt_masks):
+        """Returns: list of the losses of each box head, and of the mask head if there is one"""
         cfg = self.cfg.FRCNN
         with tf.name_scope("sample_rois"):
             rois, image_index, labels, gt_index = sample_rois(
                 proposals, proposal_scores > float("-inf"), gt_boxes, gt_labels,
-                cfg.BATCH_PER_IM, cfg.FG_RATIO, cfg.FG_THRESH)
-        gt_boxes = tf.reshape(gt_boxes, [-1, 4])
+                cfg.BATCH_PER_IM, cfg.FG_RATIO, self.box_stages[0].fg_thresh)
+        flat_gt_boxes = tf.reshape(gt_boxes, [-1, 4])
+        features = self.roi_features(pyramid, rois, image_index, self.box_roi_size)
 
-        logits, deltas = self.box_head(pyramid, rois, image_index)
-        with tf.name_scope("fastrcnn_losses"):
-            losses = list(fastrcnn_losses(
-                logits, deltas, rois, labels, tf.gather(gt_boxes, gt_index), cfg.BBOX_REG_WEIGHTS))
+        losses = []
+        boxes, box_features, box_labels, box_gt_index = rois, features, labels, gt_index
+        for number, stage in enumerate(self.box_stages):
+            if number > 0:
+                boxes = tf.stop_gradient(self.refine(stage_before, deltas, boxes, image_index, image_sizes)[:, 0])
+                box_labels, box_gt_index = match_boxes(boxes, image_index, gt_boxes, gt_labels, stage.fg_thresh)
+                box_features = self.roi_features(pyramid, boxes, image_index, self.box_roi_size)
+            # the stages together weigh on the backbone as one head does
+            logits, deltas = self.box_head(stage, scale_gradient(box_features, 1.0 / len(self.box_stages)))
+            with tf.name_scope(f"{stage.name}_losses"):
+                losses += fastrcnn_losses(logits, deltas, boxes, box_labels, tf.gather(flat_gt_boxes, box_gt_index),
+                                          stage.reg_weights)
+            stage_before = stage
         if not self.cfg.MODE_MASK:
             return losses
 
         foreground = tf.reshape(tf.where(labels > 0), [-1])
         rois, image_index, labels, gt_index = (tf.gather(x, foreground) for x in (rois, image_index, labels, gt_index))
-        mask_logits = self.mask_head(pyramid, rois, image_index, labels)
+        if self.cfg.MODE_FPN:
+            features = self.roi_features(pyramid, rois, image_index, self.mask_roi_size)
+        else:
+            features = tf.gather(features, foreground)    # conv5 is shared
+        mask_logits = self.mask_head(features, labels)
         with tf.name_scope("maskrcnn_losses"):
             resolution = self.cfg.MRCNN.GT_RESOLUTION
-            targets = mask_targets(rois, gt_index, gt_boxes, tf.reshape(gt_masks, [-1, resolution, resolution]),
-                                   MASK_ROI_SIZE * 2)
+            targets = mask_targets(rois, gt_index, flat_gt_boxes, tf.reshape(gt_masks, [-1, resolution, resolution]),
+                                   self.mask_size)
             losses.append(maskrcnn_loss(mask_logits, targets))
         return losses
+
+    def refine(self, stage, deltas, boxes, image_index, image_sizes):
+        """Returns: what a stage makes of the boxes (R, 4), clipped: (R, num_classes, 4), or (R, 1, 4)"""
+        refined = box_ops.decode(deltas, boxes[:, None], stage.reg_weights, self.max_log_scale)
+        return box_ops.clip(refined, tf.gather(image_sizes, image_index)[:, None])
 
     def detect(self, pyramid, proposals, proposal_scores, image_sizes):
         """
         Adds the outputs to the graph, flat lists of the detections of all images: output/boxes (D, 4), output/scores
-        (D,), output/labels (D,) in 1.., output/image_index (D,), output/masks (D, 28, 28) in 0..1.
+        (D,), output/labels (D,) in 1.., output/image_index (D,), output/masks (D, mask_size, mask_size) in 0..1.
         """
         cfg = self.cfg.TEST
         valid = tf.where(proposal_scores > float("-inf"))
         image_index = tf.cast(valid[:, 0], tf.int32)
         rois = tf.gather_nd(proposals, valid, name="proposal_boxes")
-        logits, deltas = self.box_head(pyramid, rois, image_index)
-        boxes = box_ops.decode(deltas, rois[:, None], self.cfg.FRCNN.BBOX_REG_WEIGHTS, self.max_log_scale)
-        boxes = box_ops.clip(boxes, tf.gather(image_sizes, image_index)[:, None])
-        scores = tf.nn.softmax(logits, name="fastrcnn_all_scores")
+        stage_scores = []
+        for stage in self.box_stages:
+            features = self.roi_features(pyramid, rois, image_index, self.box_roi_size)
+            logits, deltas = self.box_head(stage, features)
+            stage_scores.append(tf.nn.softmax(logits))
+            boxes = self.refine(stage, deltas, rois, image_index, image_sizes)
+            rois = boxes[:, 0]
+        scores = tf.divide(tf.add_n(stage_scores), len(stage_scores), name="fastrcnn_all_scores")
         boxes, scores, labels, image_index = fastrcnn_predictions(
             boxes, scores, image_index, tf.shape(image_sizes)[0],
             cfg.RESULT_SCORE_THRESH, cfg.FRCNN_NMS_THRESH, cfg.RESULTS_PER_IM)
 
         outputs = {"boxes": boxes, "scores": scores, "labels": labels, "image_index": image_index}
         if self.cfg.MODE_MASK:
-            outputs["masks"] = tf.sigmoid(self.mask_head(pyramid, boxes, image_index, labels))
+            features = self.roi_features(pyramid, boxes, image_index, self.mask_roi_size)
+            outputs["masks"] = tf.sigmoid(self.mask_head(features, labels))
         for name, tensor in outputs.items():
             tf.identity(tensor, name=f"output/{name}")
 
@@ -257,6 +333,16 @@ def total_batch(cfg):
 def accumulated_steps(cfg):
     """Args: cfg (AttrDict): the TRAIN part of a config. Returns: int, steps whose gradients are applied together"""
     return max(8 // total_batch(cfg), 1)
+
+
+def _box_stages(cfg):
+    """Returns: list[BoxStage]"""
+    if not cfg.FPN.CASCADE:
+        outputs_scope = "fastrcnn/outputs" if cfg.MODE_FPN else "fastrcnn"
+        return [BoxStage("fastrcnn", "fastrcnn", outputs_scope, cfg.FRCNN.FG_THRESH, cfg.FRCNN.BBOX_REG_WEIGHTS)]
+    scope = "cascade_rcnn_stage{}/{}".format
+    return [BoxStage(f"cascade_stage{i}", scope(i, "head"), scope(i, "outputs"), fg_thresh, reg_weights)
+            for i, (fg_thresh, reg_weights) in enumerate(zip(cfg.CASCADE.IOUS, cfg.CASCADE.BBOX_REG_WEIGHTS), start=1)]
 
 
 def _join(levels):

@@ -3,6 +3,8 @@ import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import BatchNorm, layer_register
 
+from .padding import NoPadding
+
 
 @layer_register(log_shape=False)
 def GroupNorm(x, groups=32, gamma_initializer=None, num_pixels=None):
@@ -40,7 +42,25 @@ def GroupNorm(x, groups=32, gamma_initializer=None, num_pixels=None):
     return x * tf.reshape(scale, [-1, 1, 1, channels]) + tf.reshape(shift, [-1, 1, 1, channels])
 
 
-def normalize(x, norm, zero_init=False, padding=None, stride=None):
+def on_rois(head, features):
+    """
+    Apply a head to the features of any number of RoIs. For none, a feature of zeros stands in, whose output is dropped:
+    on a CPU, TensorFlow gets the shape of a convolution of an empty batch wrong.
+
+    Args:
+        head (callable): from (R, ...), R >= 1, to a tensor or a tuple of tensors (R, ...)
+        features: (R, h, w, C), R >= 0
+
+    Returns:
+        what `head` returns, of R RoIs
+    """
+    num_rois = tf.shape(features)[0]
+    at_least_one = tf.cond(num_rois > 0, lambda: tf.identity(features), lambda: tf.zeros([1, *features.shape[1:]]))
+    at_least_one.set_shape([None, *features.shape[1:]])
+    return tf.nest.map_structure(lambda y: y[:num_rois], head(at_least_one))
+
+
+def normalize(x, norm, zero_init=False, padding=NoPadding(), stride=1):
     """
     Args:
         x: (B, H, W, C)
@@ -56,8 +76,6 @@ def normalize(x, norm, zero_init=False, padding=None, stride=None):
     if norm == "None":
         return x
     if norm == "GN":
-        num_pixels = None
-        if padding is not None:
-            x, num_pixels = padding.zero(x, stride), padding.num_pixels(stride)
-        return GroupNorm("gn", x, gamma_initializer=gamma_initializer, num_pixels=num_pixels)
+        return GroupNorm("gn", padding.zero(x, stride), gamma_initializer=gamma_initializer,
+                         num_pixels=padding.num_pixels(stride))
     return BatchNorm("bn", x, training=False if norm == "FreezeBN" else None, gamma_initializer=gamma_initializer)

@@ -4,16 +4,19 @@ from tensorpack import tfv1
 from tensorpack.models import Conv2D, Conv2DTranspose
 from tensorpack.tfutils.summary import add_moving_summary
 
+from .layers import GroupNorm
 from .losses import mean_over
 from .roi_pool import crop_bins
 
 
-def maskrcnn_up4conv_head(features, dim, num_categories):
+def maskrcnn_upxconv_head(features, num_convs, dim, num_categories, norm):
     """
     Args:
         features: (R, s, s, C)
+        num_convs (int): 4 on a pyramid, 0 behind conv5
         dim (int): channels of the hidden layers
         num_categories (int): without the background
+        norm (str): "None" or "GN", which stands behind the ReLUs as in the zoo
 
     Returns:
         logits (R, 2 s, 2 s, num_categories)
@@ -21,8 +24,9 @@ def maskrcnn_up4conv_head(features, dim, num_categories):
     with tfv1.variable_scope("maskrcnn"):
         initializer = tfv1.variance_scaling_initializer(scale=2.0, mode="fan_out", distribution="untruncated_normal")
         x = features
-        for i in range(4):
+        for i in range(num_convs):
             x = Conv2D(f"fcn{i}", x, dim, 3, activation=tf.nn.relu, kernel_initializer=initializer)
+            x = GroupNorm(f"gn{i}", x) if norm == "GN" else x
         x = Conv2DTranspose("deconv", x, dim, 2, strides=2, activation=tf.nn.relu, kernel_initializer=initializer)
         return Conv2D("conv", x, num_categories, 1, kernel_initializer=tfv1.random_normal_initializer(stddev=0.001))
 

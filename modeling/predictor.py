@@ -33,7 +33,7 @@ def as_predict_function(predictor):
 
     Returns:
         callable from images uint8 (B, H, W, 3) and image_sizes int32 (B, 2) to flat lists over the batch: boxes (D, 4)
-        in pixels, clipped to their images; scores (D,); labels (D,) in 1..; image_index (D,); masks (D, 28, 28) in
+        in pixels, clipped to their images; scores (D,); labels (D,) in 1..; image_index (D,); masks (D, m, m) in
         0..1, or None. The detections of an image stand together by falling score.
     """
     def predict(images, image_sizes):

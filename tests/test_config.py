@@ -3,6 +3,7 @@ import ast
 import glob
 import json
 import os
+import re
 
 import common
 import pytest
@@ -278,10 +279,47 @@ def test_finalize_wants_an_id_for_every_class(cfg):
     assert "DATA.CATEGORY_IDS=(3,)" in message and "2 numbers" in message
 
 
+@pytest.mark.parametrize("words, remedy", [
+    ("MODE_FPN=False FPN.CASCADE=True", "set MODE_FPN=True, or FPN.CASCADE=False"),
+    ("MODE_FPN=False RPN.ANCHOR_STRIDE=32", "RPN.ANCHOR_STRIDE=32 must be 16"),
+    ("MODE_FPN=False RPN.ANCHOR_SIZES=()", "RPN.ANCHOR_SIZES=() must be positive numbers, at least one"),
+    ("FPN.CASCADE=True CASCADE.IOUS=(0.5, 0.6)", "CASCADE.IOUS=(0.5, 0.6) must be two or more IoUs"),
+    ("FPN.CASCADE=True CASCADE.IOUS=(0.5, 0.6, 70)", "CASCADE.IOUS=(0.5, 0.6, 70.0) must be two or more IoUs in 0..1"),
+    ("FPN.CASCADE=True CASCADE.BBOX_REG_WEIGHTS=((1,),(1,),(1,))", "with 4 numbers for each of them"),
+    ("FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_gn_head FPN.FRCNN_CONV_HEAD_DIM=33", "CONV_HEAD_DIM=33 does not split"),
+    ("FPN.MRCNN_HEAD_FUNC=maskrcnn_up4conv_gn_head MRCNN.HEAD_DIM=33", "MRCNN.HEAD_DIM=33 does not split"),
+])
+def test_parts_that_do_not_go_together_are_refused_with_the_remedy(cfg, words, remedy):
+    cfg.update_args(re.split(r" (?=[A-Z])", words))
+    assert remedy in message_of(finalize_configs, cfg, True)
+
+
+@pytest.mark.parametrize("words", [
+    "MODE_FPN=False RPN.ANCHOR_SIZES=(32, 64)", "FPN.CASCADE=True FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_head",
+    "FPN.CASCADE=True CASCADE.IOUS=(0.5, 0.6) CASCADE.BBOX_REG_WEIGHTS=((10, 10, 5, 5), (20, 20, 10, 10))"])
+def test_parts_that_go_together_are_taken(cfg, words):
+    cfg.update_args(re.split(r" (?=[A-Z])", words))
+    finalize_configs(cfg, True)
+
+
+@pytest.mark.parametrize("name, steps", [
+    ("1x", (120000, 160000, 180000)), ("2x", (240000, 320000, 360000)), ("4x", (600000, 680000, 720000)),
+    ("9x", (1500000, 1580000, 1620000))])
+def test_a_schedule_of_the_zoo_has_a_name(cfg, name, steps):
+    cfg.update_args([f"TRAIN.LR_SCHEDULE={name}"])
+    assert cfg.TRAIN.LR_SCHEDULE == steps
+
+
+@pytest.mark.parametrize("name", ["0x", "10x", "x", "2X"])
+def test_no_other_schedule_has_a_name(cfg, name):
+    assert f"TRAIN.LR_SCHEDULE={name} is a string" in message_of(cfg.update_args, [f"TRAIN.LR_SCHEDULE={name}"])
+
+
 @pytest.mark.parametrize("word", [
     "TRAINER=horses", "BACKBONE.NORM=BN", "BACKBONE.FREEZE_AT=3", "BACKBONE.FREEZE_AT=-1", "FPN.PROPOSAL_MODE=level",
     "FPN.NORM=FreezeBN",
-    "FPN.FRCNN_HEAD_FUNC=x", "FPN.MRCNN_HEAD_FUNC=x", "MODE_FPN=False", "FPN.CASCADE=True",
+    "FPN.FRCNN_HEAD_FUNC=x", "FPN.MRCNN_HEAD_FUNC=x", "RPN.HEAD_DIM=0", "FPN.FRCNN_CONV_HEAD_DIM=0",
+    "RPN.ANCHOR_SIZES=(0, 1, 2, 3, 4)",
     "BACKBONE.RESNET_NUM_BLOCKS=(3, 4, 6)", "BACKBONE.RESNET_NUM_BLOCKS=(3, 4, 6, 0)", "BACKBONE.RESNET_NUM_BLOCKS=()",
     "FPN.ANCHOR_STRIDES=(8, 16, 32, 64, 128)", "FPN.ANCHOR_STRIDES=(4, 8, 16, 32, 65)",
     "RPN.ANCHOR_SIZES=(32, 64, 128, 256)", "PREPROC.TRAIN_SHORT_EDGE_SIZE=(800, 640)",

@@ -12,10 +12,11 @@ from modeling.backbone import ResNet
 from modeling.padding import Padding
 
 
-def make(norm="FreezeBN", width=8, freeze_at=0, freeze_affine=False, stride_1x1=False, tf_pad_mode=False, image=None):
+def make(norm="FreezeBN", width=8, freeze_at=0, freeze_affine=False, stride_1x1=False, tf_pad_mode=False, image=None,
+         multiple=32):
     shape = tf.shape(image)[1:3]
     return ResNet(norm, width, freeze_at, freeze_affine, stride_1x1, tf_pad_mode,
-                  Padding(tf.tile(shape[None], [tf.shape(image)[0], 1]), shape, 32))
+                  Padding(tf.tile(shape[None], [tf.shape(image)[0], 1]), shape, multiple))
 
 
 def build_all(blocks=(1, 1, 1, 1), training=True, image=None, **kwargs):
@@ -107,23 +108,26 @@ def test_each_stage_halves_the_map_and_doubles_the_channels(stride_1x1, tf_pad_m
                                            (2, 2, 3, 256)]
 
 
-def strides_of(layer):
-    """Strides of the convolution that reads a layer's weights."""
-    graph = tfv1.get_default_graph()
-    convolution, = [op for op in graph.get_operations() if op.type == "Conv2D" and op.name.startswith(f"{layer}/")]
-    return convolution.get_attr("strides")[1:3]
+def heights_of(block, *layers):
+    """Heights of the maps that the layers of a block give."""
+    get = tfv1.get_default_graph().get_tensor_by_name
+    return [get(f"{block}/{layer}/output:0").shape[1] for layer in layers]
 
 
-@pytest.mark.parametrize("stride_1x1, first, second", [(False, [1, 1], [2, 2]), (True, [2, 2], [1, 1])])
-def test_a_bottleneck_strides_in_its_3x3_or_in_its_1x1(stride_1x1, first, second):
+@pytest.mark.parametrize("stride_1x1, first", [(False, 16), (True, 8)])
+def test_a_bottleneck_strides_in_its_3x3_or_in_its_1x1(stride_1x1, first):
     with tf.Graph().as_default():
         build_all((2, 2, 2, 2), stride_1x1=stride_1x1)
-        for group in (1, 2, 3):
-            block = f"group{group}/block0"
-            found = [strides_of(f"{block}/{name}") for name in ("conv1", "conv2", "conv3", "convshortcut")]
-            assert found == [first, second, [1, 1], [2, 2]]
-        for block in ("group0/block0", "group0/block1", "group1/block1"):
-            assert [strides_of(f"{block}/{c}") for c in ("conv1", "conv2", "conv3")] == [[1, 1]] * 3
+        assert heights_of("group0/block0", "conv1", "conv2", "conv3", "convshortcut") == [16] * 4
+        assert heights_of("group1/block0", "conv1", "conv2", "conv3", "convshortcut") == [first, 8, 8, 8]
+        assert heights_of("group1/block1", "conv1", "conv2", "conv3") == [8] * 3
+
+
+@pytest.mark.parametrize("stride_1x1", [False, True])
+def test_strided_layers_drop_an_odd_last_row_and_column(stride_1x1):
+    image = np.zeros((1, 75, 109, 3), np.float32)
+    features = run(lambda x: build_all(image=x, stride_1x1=stride_1x1, multiple=1), image)
+    assert [f.shape[1:3] for f in features] == [(18, 27), (18, 27), (9, 13), (4, 6), (2, 3)]
 
 
 @pytest.mark.parametrize("tf_pad_mode, before", [(False, 3), (True, 2)])
@@ -155,18 +159,20 @@ def test_a_block_starts_as_identity(norm):
 
 
 @pytest.mark.parametrize("stride_1x1", [False, True])
-def test_an_image_gives_the_same_features_alone_and_in_a_larger_batch(stride_1x1, make_weight):
+@pytest.mark.parametrize("multiple, sizes", [(32, [(64, 96), (128, 64)]), (1, [(71, 93), (125, 64)])])
+def test_an_image_gives_the_same_features_alone_and_in_a_larger_batch(stride_1x1, multiple, sizes, make_weight):
     def all_stages(images, sizes):
         with tower(training=False):
-            resnet = ResNet("FreezeBN", 8, 0, False, stride_1x1, False, Padding(sizes, tf.shape(images)[1:3], 32))
+            resnet = ResNet("FreezeBN", 8, 0, False, stride_1x1, False,
+                            Padding(sizes, tf.shape(images)[1:3], multiple))
             features = [resnet.stem(images)]
             for index in range(4):
                 features.append(resnet.stage(features[-1], index, 2, 1 if index == 0 else 2))
         return features
 
     rng = np.random.default_rng(0)
-    sizes = np.int32([(64, 96), (128, 64)])
-    batch = np.zeros((2, 128, 96, 3), np.float32)
+    sizes = np.int32(sizes)
+    batch = np.zeros((2, *sizes.max(axis=0), 3), np.float32)
     for image, (height, width) in zip(batch, sizes):
         image[:height, :width] = rng.normal(size=(height, width, 3))
     features_of = build(all_stages, batch, sizes, variables=make_weight)

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from graph import gradients, run, tower, variable_shapes
 from modeling import boxes as box_ops
-from modeling.box_head import fastrcnn_2fc_head, fastrcnn_losses, fastrcnn_outputs, fastrcnn_predictions
+from modeling.box_head import (
+    fastrcnn_2fc_head, fastrcnn_4conv1fc_head, fastrcnn_losses, fastrcnn_outputs, fastrcnn_predictions)
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 RNG = np.random.default_rng(0)
@@ -23,9 +24,25 @@ def test_the_variables_have_the_names_and_shapes_of_the_zoo():
     with tf.Graph().as_default(), tower(training=True):
         fastrcnn_outputs(fastrcnn_2fc_head(tf.zeros([3, 7, 7, 16]), 32), 5)
         assert variable_shapes() == {
-            "fastrcnn/fc6/W": [784, 32], "fastrcnn/fc6/b": [32], "fastrcnn/fc7/W": [32, 32], "fastrcnn/fc7/b": [32],
-            "fastrcnn/outputs/class/W": [32, 5], "fastrcnn/outputs/class/b": [5],
-            "fastrcnn/outputs/box/W": [32, 20], "fastrcnn/outputs/box/b": [20]}
+            "fc6/W": [784, 32], "fc6/b": [32], "fc7/W": [32, 32], "fc7/b": [32],
+            "class/W": [32, 5], "class/b": [5], "box/W": [32, 20], "box/b": [20]}
+
+
+@pytest.mark.parametrize("norm", ["None", "GN"])
+def test_the_head_with_convolutions_has_the_variables_of_the_zoo(norm):
+    with tf.Graph().as_default(), tower(training=True):
+        assert fastrcnn_4conv1fc_head(tf.zeros([3, 7, 7, 16]), 8, 32, norm).shape.as_list() == [3, 32]
+        expected = {"fc/W": [7 * 7 * 8, 32], "fc/b": [32]}
+        for i, channels in enumerate([16, 8, 8, 8]):
+            expected.update({f"conv{i}/W": [3, 3, channels, 8], f"conv{i}/b": [8]})
+            expected.update({f"gn{i}/{name}": [8] for name in ("gamma", "beta")} if norm == "GN" else {})
+        assert variable_shapes() == expected
+
+
+def test_one_box_for_all_classes_has_four_deltas():
+    with tf.Graph().as_default(), tower(training=True):
+        logits, deltas = fastrcnn_outputs(tf.zeros([3, 8]), 5, class_agnostic=True)
+        assert (logits.shape.as_list(), deltas.shape.as_list()) == ([3, 5], [3, 1, 4])
 
 
 def test_the_head_reads_the_features_channel_first():
@@ -36,7 +53,7 @@ def test_the_head_reads_the_features_channel_first():
             return fastrcnn_2fc_head(x, 60)
 
     identity = np.eye(60, dtype=np.float32)
-    variables = {"fastrcnn/fc6/W": identity, "fastrcnn/fc7/W": identity}
+    variables = {"fc6/W": identity, "fc7/W": identity}
     # dense layers need a known shape
     out = run(lambda x: head(tf.ensure_shape(x, [None, 3, 4, 5])), features, variables=variables)
     np.testing.assert_allclose(out, features.transpose(0, 3, 1, 2).reshape(2, 60), rtol=1e-6)
@@ -48,7 +65,7 @@ def test_the_deltas_of_a_class_stand_together():
             return fastrcnn_outputs(x, 3)
 
     _, deltas = run(outputs, np.zeros((2, 8), np.float32),
-                    variables={"fastrcnn/outputs/box/b": np.arange(12, dtype=np.float32)})
+                    variables={"box/b": np.arange(12, dtype=np.float32)})
     np.testing.assert_array_equal(deltas, np.tile(np.arange(12).reshape(3, 4), (2, 1, 1)))
 
 
@@ -79,6 +96,14 @@ def test_the_box_loss_is_l1_over_the_foreground_divided_by_all_rois():
     deltas[0, 2] += [0.1, -0.2, 0.3, 0]
     deltas[2, 1, 3] -= 2
     assert losses(np.zeros((4, 3)), deltas)[1] == pytest.approx((0.6 + 2) / 4, rel=1e-4)
+
+
+def test_one_box_for_all_classes_is_held_against_the_box_of_any_class():
+    perfect = perfect_deltas()
+    agnostic = perfect[np.arange(len(ROIS)), LABELS][:, None]
+    assert losses(np.zeros((4, 3)), agnostic)[1] == pytest.approx(0, abs=1e-6)
+    agnostic[2, 0, 1] += 2
+    assert losses(np.zeros((4, 3)), agnostic)[1] == pytest.approx(2 / 4, rel=1e-4)
 
 
 def test_the_label_loss_is_the_mean_cross_entropy_of_all_rois():

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorpack import tfv1
 
 from graph import gradients, run, tower, variable_shapes
-from modeling.layers import GroupNorm, normalize
+from modeling.layers import GroupNorm, normalize, on_rois
 
 RNG = np.random.default_rng(0)
 
@@ -118,3 +118,27 @@ def test_gamma_and_beta_of_frozen_statistics_are_trained():
     with tf.Graph().as_default():
         build_layer("FreezeBN", True)
         assert sorted(v.op.name for v in tfv1.trainable_variables()) == ["bn/beta", "bn/gamma"]
+
+
+# on_rois ------------------------------------------------------------------------------------------------------------
+def convolve_and_average(x):
+    kernel = tf.ones([3, 3, 4, 5])
+    y = tf.nn.conv2d(x, kernel, 1, "SAME")
+    return y, tf.reduce_mean(y, axis=[1, 2])
+
+
+@pytest.mark.parametrize("num_rois", [1, 3])
+def test_a_head_sees_the_rois_as_they_are(num_rois):
+    features = RNG.normal(size=(num_rois, 6, 7, 4)).astype(np.float32)
+    found = run(lambda x: on_rois(convolve_and_average, tf.ensure_shape(x, [None, 6, 7, 4])), features)
+    for array, expected in zip(found, run(convolve_and_average, features)):
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_a_head_of_no_rois_gives_empty_outputs_and_no_gradient():
+    def head(x):
+        return on_rois(convolve_and_average, tf.ensure_shape(x, [None, 6, 7, 4]))
+
+    none = np.zeros((0, 6, 7, 4), np.float32)
+    assert [y.shape for y in run(head, none)] == [(0, 6, 7, 5), (0, 5)]
+    assert gradients(lambda x: head(x)[0], none)[0].shape == none.shape

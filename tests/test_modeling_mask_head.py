@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from graph import gradients, run, tower, variable_shapes
-from modeling.mask_head import mask_targets, maskrcnn_loss, maskrcnn_up4conv_head, select_class
+from modeling.mask_head import mask_targets, maskrcnn_loss, maskrcnn_upxconv_head, select_class
 
 M, SIZE = 56, 28
 
@@ -124,10 +124,26 @@ def test_without_rois_the_loss_is_zero_and_its_gradient_finite():
 # layers -------------------------------------------------------------------------------------------------------------
 def test_the_head_doubles_the_resolution_and_has_the_variables_of_the_zoo():
     with tf.Graph().as_default(), tower(training=True):
-        logits = maskrcnn_up4conv_head(tf.zeros([2, 14, 14, 16]), 8, 5)
+        logits = maskrcnn_upxconv_head(tf.zeros([2, 14, 14, 16]), 4, 8, 5, "None")
         assert logits.shape.as_list() == [2, 28, 28, 5]
         expected = {"maskrcnn/deconv/W": [2, 2, 8, 8], "maskrcnn/deconv/b": [8], "maskrcnn/conv/W": [1, 1, 8, 5],
                     "maskrcnn/conv/b": [5]}
         for i, channels in enumerate([16, 8, 8, 8]):
             expected.update({f"maskrcnn/fcn{i}/W": [3, 3, channels, 8], f"maskrcnn/fcn{i}/b": [8]})
         assert variable_shapes() == expected
+
+
+def test_without_hidden_convolutions_the_features_are_enlarged_at_once():
+    with tf.Graph().as_default(), tower(training=True):
+        logits = maskrcnn_upxconv_head(tf.zeros([2, 7, 7, 16]), 0, 8, 5, "None")
+        assert logits.shape.as_list() == [2, 14, 14, 5]
+        assert variable_shapes() == {
+            "maskrcnn/deconv/W": [2, 2, 8, 16], "maskrcnn/deconv/b": [8], "maskrcnn/conv/W": [1, 1, 8, 5],
+            "maskrcnn/conv/b": [5]}
+
+
+def test_with_group_norm_each_hidden_convolution_has_one():
+    with tf.Graph().as_default(), tower(training=True):
+        maskrcnn_upxconv_head(tf.zeros([2, 14, 14, 16]), 4, 8, 5, "GN")
+        found = {name: shape for name, shape in variable_shapes().items() if "/gn" in name}
+        assert found == {f"maskrcnn/gn{i}/{name}": [8] for i in range(4) for name in ("gamma", "beta")}

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from graph import gradients, run
-from modeling.padding import Padding
+from modeling.padding import NoPadding, Padding, round_up
 
 MULTIPLE = 32
 SIZES = np.int32([(70, 96), (33, 130)])    # of regions 96 x 96 and 64 x 160
@@ -31,6 +31,23 @@ def features_of(stride, batch=BATCH, count=2):
 ])
 def test_a_region_is_the_size_of_an_image_rounded_up_to_the_coarsest_map(stride, regions):
     assert list(map(tuple, run(lambda s: Padding(s, tf.constant(BATCH), MULTIPLE).region(stride), SIZES))) == regions
+
+
+def test_without_a_multiple_odd_last_rows_and_columns_are_dropped():
+    sizes, batch = np.int32([(70, 97), (33, 130)]), np.int32([70, 130])
+    for stride, regions in [(1, sizes), (4, [(17, 24), (8, 32)]), (16, [(4, 6), (2, 8)])]:
+        found = run(lambda s, t=stride: Padding(s, tf.constant(batch), 1).region(t), sizes)
+        np.testing.assert_array_equal(found, regions)
+
+
+@pytest.mark.parametrize("multiple, expected", [(32, [(96, 160), (32, 32)]), (1, [(70, 130), (16, 16)])])
+def test_sizes_are_rounded_up_so_that_no_map_is_empty(multiple, expected):
+    np.testing.assert_array_equal(run(lambda s: round_up(s, multiple), np.int32([(70, 130), (1, 9)])), expected)
+
+
+def test_features_of_no_image_need_no_padding():
+    features = features_of(8)
+    assert NoPadding().zero(features, 8) is features and NoPadding().num_pixels(8) is None
 
 
 def test_an_image_of_a_multiple_is_its_own_region():
@@ -117,6 +134,21 @@ def test_the_border_of_each_image_repeats_its_own_outermost_pixels(stride):
                                       np.broadcast_to(alone[-1:], border[b, h + 2:, :w + 2].shape))
         np.testing.assert_array_equal(border[b, :h + 2, w + 2:],
                                       np.broadcast_to(alone[:, -1:], border[b, :h + 2, w + 2:].shape))
+
+
+def test_where_rows_are_dropped_the_border_reaches_one_pixel_further():
+    sizes, batch = np.int32([(70, 97), (33, 130)]), np.int32([70, 130])
+    features = RNG.normal(size=(2, 4, 8, 3)).astype(np.float32)
+
+    def border_of(features, sizes, batch):
+        return run(lambda f, s: Padding(s, tf.constant(batch), 1).repeat_border(f, 16), features, sizes)
+
+    together = border_of(features, sizes, batch)
+    for b, (height, width) in enumerate([(4, 6), (2, 8)]):
+        expected = np.pad(features[b:b + 1, :height, :width], [(0, 0), (1, 2), (1, 2), (0, 0)], mode="edge")
+        np.testing.assert_array_equal(together[b, :height + 3, :width + 3], expected[0])
+        alone = border_of(features[b:b + 1, :height, :width], sizes[b:b + 1], sizes[b])
+        np.testing.assert_array_equal(alone, expected)
 
 
 def test_no_gradient_of_the_border_reaches_beyond_a_region():
