@@ -221,22 +221,9 @@ class GeneralizedRCNN(ModelDesc):
             rois, image_index, labels, gt_index = sample_rois(
                 proposals, proposal_scores > float("-inf"), gt_boxes, gt_labels,
                 cfg.BATCH_PER_IM, cfg.FG_RATIO, self.box_stages[0].fg_thresh)
-        flat_gt_boxes = tf.reshape(gt_boxes, [-1, 4])
         features = self.roi_features(pyramid, rois, image_index, self.box_roi_size)
-
-        losses = []
-        boxes, box_features, box_labels, box_gt_index = rois, features, labels, gt_index
-        for number, stage in enumerate(self.box_stages):
-            if number > 0:
-                boxes = tf.stop_gradient(self.refine(stage_before, deltas, boxes, image_index, image_sizes)[:, 0])
-                box_labels, box_gt_index = match_boxes(boxes, image_index, gt_boxes, gt_labels, stage.fg_thresh)
-                box_features = self.roi_features(pyramid, boxes, image_index, self.box_roi_size)
-            # the stages together weigh on the backbone as one head does
-            logits, deltas = self.box_head(stage, scale_gradient(box_features, 1.0 / len(self.box_stages)))
-            with tf.name_scope(f"{stage.name}_losses"):
-                losses += fastrcnn_losses(logits, deltas, boxes, box_labels, tf.gather(flat_gt_boxes, box_gt_index),
-                                          stage.reg_weights)
-            stage_before = stage
+        losses = self.box_losses(
+            pyramid, features, rois, image_index, labels, gt_index, image_sizes, gt_boxes, gt_labels)
         if not self.cfg.MODE_MASK:
             return losses
 
@@ -245,13 +232,27 @@ class GeneralizedRCNN(ModelDesc):
         if self.cfg.MODE_FPN:
             features = self.roi_features(pyramid, rois, image_index, self.mask_roi_size)
         else:
-            features = tf.gather(features, foreground)    # conv5 is shared
+            features = tf.gather(features, foreground)    # what conv5 gave the box head
         mask_logits = self.mask_head(features, labels)
         with tf.name_scope("maskrcnn_losses"):
             resolution = self.cfg.MRCNN.GT_RESOLUTION
-            targets = mask_targets(rois, gt_index, flat_gt_boxes, tf.reshape(gt_masks, [-1, resolution, resolution]),
-                                   self.mask_size)
-            losses.append(maskrcnn_loss(mask_logits, targets))
+            targets = mask_targets(rois, gt_index, tf.reshape(gt_boxes, [-1, 4]),
+                                   tf.reshape(gt_masks, [-1, resolution, resolution]), self.mask_size)
+            return [*losses, maskrcnn_loss(mask_logits, targets)]
+
+    def box_losses(self, pyramid, features, boxes, image_index, labels, gt_index, image_sizes, gt_boxes, gt_labels):
+        """Returns: list of the losses of each box head; from the second on they are of the boxes of the one before"""
+        losses = []
+        for before, stage in zip([None, *self.box_stages], self.box_stages):
+            if before:
+                boxes = tf.stop_gradient(self.refine(before, deltas, boxes, image_index, image_sizes)[:, 0])
+                labels, gt_index = match_boxes(boxes, image_index, gt_boxes, gt_labels, stage.fg_thresh)
+                features = self.roi_features(pyramid, boxes, image_index, self.box_roi_size)
+            # all stages together weigh on the backbone as one does
+            logits, deltas = self.box_head(stage, scale_gradient(features, 1.0 / len(self.box_stages)))
+            with tf.name_scope(f"{stage.name}_losses"):
+                targets = tf.gather(tf.reshape(gt_boxes, [-1, 4]), gt_index)
+                losses += fastrcnn_losses(logits, deltas, boxes, labels, targets, stage.reg_weights)
         return losses
 
     def refine(self, stage, deltas, boxes, image_index, image_sizes):
