@@ -61,18 +61,18 @@ class ResNet:
         return x
 
     def _bottleneck(self, x, channels, stride, input_stride):
-        output_stride = input_stride * stride
-        inner_stride = output_stride if self.stride_1x1 else input_stride
-        shortcut = _every_second(x) if stride == 2 else x
-        x = tf.nn.relu(self._conv("conv1", shortcut if self.stride_1x1 else x, channels, 1, 1, inner_stride))
-        x = self.padding.zero(x, inner_stride)
-        if output_stride != inner_stride:
+        first_stride, second_stride = (stride, 1) if self.stride_1x1 else (1, stride)
+        inner_stride, output_stride = input_stride * first_stride, input_stride * stride
+        shortcut = self.padding.drop_odd(x) if stride == 2 else x
+        x = self._conv("conv1", shortcut if first_stride == 2 else x, channels, 1, first_stride, inner_stride)
+        x = self.padding.zero(tf.nn.relu(x), inner_stride)
+        if second_stride == 2:
             x = self._conv("conv2", self._pad(x, 0, 1), channels, 3, 2, output_stride, padding="valid")
         else:
             x = self._conv("conv2", x, channels, 3, 1, output_stride)
         x = self._conv("conv3", tf.nn.relu(x), channels * 4, 1, 1, output_stride, ends_branch=True)
         if shortcut.shape[-1] != channels * 4:
-            shortcut = self._conv("convshortcut", shortcut, channels * 4, 1, 1, output_stride)
+            shortcut = self._conv("convshortcut", shortcut, channels * 4, 1, stride, output_stride)
         return tf.nn.relu(x + shortcut, name="output")
 
     def _conv(self, name, x, channels, kernel, stride, output_stride, padding="same", ends_branch=False):
@@ -106,11 +106,6 @@ class ResNet:
         endings = ("",) if frozen else ("/gamma", "/beta") if self.freeze_affine else ()
         with custom_getter_scope(_fix(endings)):
             yield
-
-
-def _every_second(x):
-    """(B, H, W, C) to (B, H // 2, W // 2, C): what a 1x1 convolution of stride 2 reads"""
-    return x[:, :-1:2, :-1:2]
 
 
 def _fix(endings):

@@ -80,6 +80,10 @@ class Padding:
         masked_features.set_shape(features.shape)
         return masked_features
 
+    def drop_odd(self, features):
+        """Returns: features without what a 1x1 convolution of stride 2 would read of an odd last row and column"""
+        return features[:, :-1, :-1] if self._drops_odd else features
+
     def repeat_border(self, features, stride):
         """
         Args:
@@ -115,10 +119,13 @@ class Padding:
 
 
 class NoPadding:
-    """The `Padding` of features that all end where their tensor ends, such as those of RoIs."""
+    """The `Padding` of features of even size that end where their tensor ends, such as those of RoIs."""
 
     def num_pixels(self, stride):
         return None
 
     def zero(self, features, stride):
+        return features
+
+    def drop_odd(self, features):
         return features

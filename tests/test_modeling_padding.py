@@ -47,7 +47,8 @@ def test_sizes_are_rounded_up_so_that_no_map_is_empty(multiple, expected):
 
 def test_features_of_no_image_need_no_padding():
     features = features_of(8)
-    assert NoPadding().zero(features, 8) is features and NoPadding().num_pixels(8) is None
+    padding = NoPadding()
+    assert padding.zero(features, 8) is padding.drop_odd(features) is features and padding.num_pixels(8) is None
 
 
 def test_an_image_of_a_multiple_is_its_own_region():
