@@ -171,7 +171,7 @@ def parse_args():
     parser.add_argument("--logdir", default="train_log/maskrcnn",
                         help="folder of the run: checkpoints, config, logs, metrics")
     parser.add_argument("--load", metavar="PATH",
-                        help="start from these weights: a run's folder, a checkpoint or an .npz file")
+                        help="start from these weights: a run's folder, a checkpoint, an .npz or a .pkl file")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --logdir, with its config")
     parser.add_argument("--overwrite", action="store_true", help="delete the run that is in --logdir")
     parser.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
@@ -221,8 +221,10 @@ def session_init(args, checkpoint):
     """Returns: tensorpack's SessionInit for what the run starts from"""
     if checkpoint:
         return Resume(checkpoint)
-    if args.load or config.BACKBONE.WEIGHTS:
-        return LoadWeights(find_run(args.load or config.BACKBONE.WEIGHTS)[0], partial=True)
+    if args.load:
+        return LoadWeights(find_run(args.load)[0], partial=True)
+    if config.BACKBONE.WEIGHTS:
+        return LoadWeights(find_run(config.BACKBONE.WEIGHTS, "config: BACKBONE.WEIGHTS")[0], partial=True)
     return JustCurrentSession()
 
 

@@ -1,5 +1,6 @@
 """Weights on disk: finding them, checking that they fit, and loading them."""
 import os
+import re
 import zipfile
 import zlib
 
@@ -11,17 +12,19 @@ from tensorpack.utils import logger
 
 from common import UserError
 
+from . import detectron, safe_pickle
 
-# layers whose shape follows from the number of classes
-PER_CLASS = ("fastrcnn/outputs/", "maskrcnn/conv/")
+# layers whose shape follows from the number of classes: of FPN and C4, of a cascade, of the mask head
+PER_CLASS = re.compile(r"(fastrcnn(/outputs)?|cascade_rcnn_stage\d/outputs)/(class|box)/|maskrcnn/conv/")
 
 
-def find_run(load):
+def find_run(load, option="--load"):
     """
     What `--load` stands for.
 
     Args:
-        load (str): a run's folder, a checkpoint ("model-500", with or without ".index"), or an ".npz" file
+        load (str): a run's folder, a checkpoint ("model-500", with or without ".index"), an ".npz" or a ".pkl" file
+        option (str): where the user gave it, named in messages
 
     Returns:
         (str, str or None): the path of the weights, and that of the run's config.json if there is one
@@ -32,11 +35,11 @@ def find_run(load):
     if os.path.isdir(load):
         path = tfv1.train.latest_checkpoint(load)
         if path is None:
-            raise UserError(f"--load {load}: this folder has no checkpoint; give the --logdir of a training run")
+            raise UserError(f"{option} {load}: this folder has no checkpoint; give the --logdir of a training run")
     else:
         path = load[:-len(".index")] if load.endswith(".index") else load
-        if not (path.endswith(".npz") and os.path.isfile(path)) and not os.path.isfile(path + ".index"):
-            raise UserError(f"--load {load}: there is no such folder, checkpoint or .npz file")
+        if not (path.endswith((".npz", ".pkl")) and os.path.isfile(path)) and not os.path.isfile(path + ".index"):
+            raise UserError(f"{option} {load}: there is no such folder, checkpoint, .npz or .pkl file")
     config_path = os.path.join(os.path.dirname(path), "config.json")
     return path, config_path if os.path.isfile(config_path) else None
 
@@ -44,14 +47,16 @@ def find_run(load):
 def read_weights(path):
     """
     Args:
-        path (str): an .npz file or a checkpoint
+        path (str): an .npz file, a .pkl of Detectron or Detectron2, or a checkpoint
 
     Returns:
-        dict of variable name (without ":0") to array
+        dict of variable name (without ":0") to array; of a .pkl, what has no counterpart here keeps its name
 
     Raises:
         UserError: the file is broken or of another format
     """
+    if path.endswith(".pkl"):
+        return detectron.convert(path, safe_pickle.load(path))
     try:
         if path.endswith(".npz"):
             with zipfile.ZipFile(path):    # np.load takes other formats too
@@ -112,29 +117,37 @@ def check_fit(path, weights, variables, partial=False):
     odd = [name for name, value in taken.items() if value.dtype.kind != "f"]
     if odd:
         raise UserError(f"{path}: {odd[0]} is of type {taken[odd[0]].dtype}, but weights are floats; export it again")
-    wrong = [name for name, value in taken.items() if tuple(variables[name].shape.as_list()) != value.shape]
-    if partial:
-        taken = {name: value for name, value in taken.items() if name not in wrong or not name.startswith(PER_CLASS)}
-        wrong = [name for name in wrong if name in taken]
+    shapes = {name: tuple(variables[name].shape.as_list()) for name in taken}
+    wrong = [name for name in taken if taken[name].shape != shapes[name]]
+    other_classes = [name for name in wrong if PER_CLASS.match(name)] if partial else []
+    wrong = [name for name in wrong if name not in other_classes]
     if wrong:
         name = wrong[0]
-        raise UserError(f"{path} is of another architecture: {name} is {taken[name].shape} there and "
-                        f"{tuple(variables[name].shape.as_list())} here ({len(wrong)} such); "
-                        "set --config to the model that the weights were made with")
+        raise UserError(f"{path} is of another architecture: {name} is {taken[name].shape} there and {shapes[name]} "
+                        f"here ({len(wrong)} such); set --config to the model that the weights were made with")
+    if other_classes:
+        name = other_classes[0]
+        logger.info(f"{path} is for another number of classes: {len(other_classes)} arrays of classifiers keep their "
+                    f"initial values, such as {name}, {taken[name].shape} there and {shapes[name]} here")
+    taken = {name: value for name, value in taken.items() if name not in other_classes}
+    if not taken:
+        raise UserError(f"{path}: of its {len(weights)} arrays only classifiers belong to this network, and they are "
+                        "for another number of classes")
     missing = [name for name in variables if name not in taken]
+    unused = [name for name in weights
+              if name not in variables and (_is_network(name) or detectron.is_their_name(name))]
+    not_used = f"; {len(unused)} arrays not used, such as {unused[0]}" if unused else ""
     if missing and not partial:
         raise UserError(f"{path} is of another architecture: it lacks {len(missing)} of {len(variables)} variables, "
-                        f"such as {missing[0]}; set --config to the model that the weights were made with")
-    unused = [name for name in weights if name not in variables and _is_network(name)]
+                        f"such as {missing[0]}{not_used}; set --config to the model that the weights were made with")
     logger.info(f"{path}: {len(taken)} arrays loaded" + (
-        f"; {len(missing)} variables keep their initial values, such as {missing[0]}" if missing else "") + (
-        f"; {len(unused)} arrays not used, such as {unused[0]}" if unused else ""))
+        f"; {len(missing)} variables keep their initial values, such as {missing[0]}" if missing else "") + not_used)
     return taken
 
 
 class LoadWeights(SessionInit):
     """
-    Tensorpack's way to start a session from weights: an .npz file or the network's part of a checkpoint.
+    Tensorpack's way to start a session from weights: an .npz or .pkl file, or the network's part of a checkpoint.
 
     Args:
         path (str): see `read_weights`

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorpack import tfv1
 
 from common import UserError
+from modeling import weights as weights_module
 from modeling.weights import LoadWeights, check_fit, find_run, network_variables, read_weights, save_weights
 
 SHAPES = {
@@ -110,7 +111,17 @@ def test_a_folder_without_a_checkpoint_is_named(tmp_path):
     assert f"--load {tmp_path}: this folder has no checkpoint" in message_of(find_run, str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["missing", "missing.npz", "missing.index", "missing/model-500", "text.txt"])
+def test_a_pkl_is_found_as_it_is(tmp_path):
+    (tmp_path / "w.pkl").write_bytes(b"")
+    assert find_run(str(tmp_path / "w.pkl")) == (str(tmp_path / "w.pkl"), None)
+
+
+def test_the_option_that_names_missing_weights_is_named():
+    assert "BACKBONE.WEIGHTS gone.npz: there is no such" in message_of(find_run, "gone.npz", "BACKBONE.WEIGHTS")
+
+
+@pytest.mark.parametrize("name", ["missing", "missing.npz", "missing.pkl", "missing.index", "missing/model-500",
+                                  "text.txt"])
 def test_a_path_without_weights_is_named(tmp_path, name):
     (tmp_path / "text.txt").write_text("x")
     assert f"--load {tmp_path / name}: there is no such" in message_of(find_run, str(tmp_path / name))
@@ -273,6 +284,66 @@ def test_classifiers_for_other_classes_keep_their_initial_values_in_a_new_traini
     assert_same(taken, {name: value for name, value in weights.items() if name.startswith("conv0/")})
 
 
+def check_heads(shapes, found, partial):
+    """What `check_fit` takes of a file with the arrays `found` (dict of name to shape) for variables of `shapes`."""
+    with tf.Graph().as_default():
+        variables = {name: tfv1.get_variable(name, shape) for name, shape in shapes.items()}
+        return check_fit("f", {name: np.ones(shape, np.float32) for name, shape in found.items()}, variables, partial)
+
+
+@pytest.mark.parametrize("prefix", ["fastrcnn/", "fastrcnn/outputs/", "cascade_rcnn_stage1/outputs/",
+                                    "cascade_rcnn_stage3/outputs/"], ids=["C4", "FPN", "cascade", "last of cascade"])
+def test_the_classifiers_of_every_architecture_may_be_for_other_classes(prefix):
+    shapes = {"conv0/W": [2], prefix + "class/b": [3], prefix + "box/b": [12]}
+    found = {"conv0/W": [2], prefix + "class/b": [81], prefix + "box/b": [324]}
+    assert check_heads(shapes, found, partial=True).keys() == {"conv0/W"}
+    assert f"{prefix}class/b is (81,) there" in message_of(check_heads, shapes, found, partial=False)
+
+
+def test_the_boxes_of_a_cascade_are_taken_whatever_the_classes():
+    prefix = "cascade_rcnn_stage2/outputs/"
+    shapes = {"conv0/W": [2], prefix + "class/b": [3], prefix + "box/b": [4]}
+    taken = check_heads(shapes, {**shapes, prefix + "class/b": [81]}, partial=True)
+    assert taken.keys() == {"conv0/W", prefix + "box/b"}
+
+
+@pytest.mark.parametrize("name", ["fastrcnn/fc6/W", "fastrcnn/conv0/W", "cascade_rcnn_stage1/head/fc7/W", "rpn/class/W",
+                                  "maskrcnn/deconv/W"])
+def test_other_layers_of_another_shape_are_refused(name):
+    shapes = {"conv0/W": [2], name: [3]}
+    assert f"{name} is (4,) there and (3,) here" in message_of(check_heads, shapes, {**shapes, name: [4]}, partial=True)
+
+
+def test_classifiers_for_other_classes_alone_are_refused():
+    message = message_of(check_heads, {"fastrcnn/class/b": [3]}, {"fastrcnn/class/b": [81]}, partial=True)
+    assert "only classifiers" in message and "another number of classes" in message
+
+
+@pytest.fixture
+def log(monkeypatch):
+    lines = []
+    monkeypatch.setattr(weights_module.logger, "info", lines.append)
+    return lines
+
+
+def test_the_summary_says_what_was_loaded_what_is_missing_and_what_was_not_used(variables, log):
+    weights = make_weights(conv0__W=None, other__W=np.ones(2), conv5_mask_w=np.ones(2), learning_rate=np.ones(()))
+    check_fit("f.npz", {**weights, "conv0/bn/gamma/Momentum": np.ones(4)}, variables, partial=True)
+    assert log == ["f.npz: 6 arrays loaded; 1 variables keep their initial values, such as conv0/W; "
+                   "2 arrays not used, such as other/W"]
+
+
+def test_the_summary_of_weights_that_fit_is_short(variables, log):
+    check_fit("f.npz", make_weights(), variables)
+    assert log == ["f.npz: 7 arrays loaded"]
+
+
+def test_a_line_says_that_classifiers_keep_their_initial_values(variables, log):
+    check_fit("f.npz", make_weights(fastrcnn__outputs__class__b=np.ones(81)), variables, partial=True)
+    assert log[0] == ("f.npz is for another number of classes: 1 arrays of classifiers keep their initial values, "
+                      "such as fastrcnn/outputs/class/b, (81,) there and (3,) here")
+
+
 def test_a_backbone_of_another_shape_is_refused_even_in_a_new_training(variables):
     weights = make_weights(conv0__W=np.ones((3, 3, 2, 8)), fastrcnn__outputs__class__b=np.ones(81))
     message = message_of(check_fit, "f", weights, variables, partial=True)
@@ -299,6 +370,20 @@ def test_what_is_not_loaded_keeps_its_initial_value(npz):
     found = loaded(npz(conv0__W=None), partial=True)
     np.testing.assert_array_equal(found["conv0/W"], 1)
     np.testing.assert_array_equal(found["conv0/bn/gamma"], make_weights()["conv0/bn/gamma"])
+
+
+def test_a_session_starts_from_a_pkl(tmp_path):
+    weights = make_weights()
+    path = str(tmp_path / "w.pkl")
+    theirs = {"conv1_w": weights["conv0/W"].transpose(3, 2, 0, 1), "res_conv1_bn_s": weights["conv0/bn/gamma"],
+              "res_conv1_bn_b": weights["conv0/bn/gamma"]}
+    with open(path, "wb") as f:
+        pickle.dump({"blobs": theirs}, f, protocol=2)
+    found = loaded(path, partial=True)
+    np.testing.assert_array_equal(found["conv0/W"], weights["conv0/W"])
+    np.testing.assert_array_equal(found["conv0/bn/gamma"], weights["conv0/bn/gamma"])
+    np.testing.assert_array_equal(found["conv0/bn/mean/EMA"], 0)
+    np.testing.assert_array_equal(found["maskrcnn/conv/W"], 1)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16])
