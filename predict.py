@@ -30,6 +30,8 @@ examples:
   with a lower threshold for what is drawn, and a larger one for what is written:
     ./predict.py --load runs/mine --predict photo.jpg --output out \\
         --config TEST.RESULT_SCORE_THRESH_VIS=0.3 TEST.RESULT_SCORE_THRESH=0.1
+  keep only the weights of a run, in one file:
+    ./predict.py --load runs/mine --export mine.npz
   evaluate a weight file on COCO:
     ./predict.py --load COCO-MaskRCNN-R50FPN2x.npz --evaluate out.json \\
         --config DATA.BASEDIR=~/coco DATA.VAL=val2017
@@ -310,6 +312,15 @@ def evaluate_model(load, words, output):
     return metrics
 
 
+# --export -----------------------------------------------------------------------------------------------------------
+def export_weights(load, path):
+    """Write the weights of a run's folder, a checkpoint or a weight file as one .npz file."""
+    from modeling.weights import find_run, read_weights, save_weights
+
+    save_weights(path, read_weights(find_run(load)[0]))
+    print(f"wrote {path}; its config does not come along, unless config.json lies beside it")
+
+
 # command line -------------------------------------------------------------------------------------------------------
 def parse_args(words=None):
     """
@@ -328,6 +339,7 @@ def parse_args(words=None):
                         help="images, folders of images, or patterns such as 'a/*.png'")
     action.add_argument("--evaluate", metavar="OUT.json",
                         help="evaluate on each of DATA.VAL: write COCO results to OUT.json and print the metrics")
+    action.add_argument("--export", metavar="OUT.npz", help="write the weights alone, as one file that --load takes")
     parser.add_argument("--output", metavar="DIR", help="where --predict writes IMAGE.png, a drawing, and IMAGE.json")
     parser.add_argument("--show", action="store_true",
                         help="open a window on each image of --predict; Escape or q ends")
@@ -336,10 +348,12 @@ def parse_args(words=None):
     args = parser.parse_args(words)
     if args.predict and not (args.output or args.show):
         parser.error("--predict needs --output DIR, where the results go, or --show")
-    if args.evaluate is not None and (args.output or args.show):
-        parser.error("--output and --show belong to --predict; --evaluate writes the file that it names")
-    if args.evaluate == "" or args.output == "":
+    if not args.predict and (args.output or args.show):
+        parser.error("--output and --show belong to --predict; --evaluate and --export write the file that they name")
+    if "" in (args.evaluate, args.output, args.export):
         parser.error("an output path is empty")
+    if args.export and not args.export.endswith(".npz"):
+        parser.error(f"--export {args.export}: the name must end in .npz")
     return args
 
 
@@ -347,8 +361,10 @@ def main(words=None):
     args = parse_args(words)
     if args.predict:
         predict_images(args.load, args.config, args.predict, args.output, args.show)
-    else:
+    elif args.evaluate:
         evaluate_model(args.load, args.config, args.evaluate)
+    else:
+        export_weights(args.load, args.export)
 
 
 if __name__ == "__main__":

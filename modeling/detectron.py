@@ -13,7 +13,8 @@ RoIAlign may take more samples than our 2 x 2 a bin.
 
 Not converted, since it would compute something else: heads in which a norm stands between convolution and ReLU (here it
 stands behind the ReLU, as in the tensorpack zoo), mask heads with a conv5 of their own, norms other than GN in the FPN.
-Grouped and deformable convolutions, keypoint, panoptic and RetinaNet heads have no counterpart.
+Grouped convolutions, keypoint, panoptic and RetinaNet heads have no counterpart. Deformable convolutions are refused,
+since their weights would fit plain ones.
 
 Sources of names and layouts: Detectron, detectron/modeling/{ResNet,FPN,rpn_heads,fast_rcnn_heads,mask_rcnn_heads,
 generate_anchors}.py; Detectron-Cascade-RCNN (Cai), detectron/modeling/cascade_rcnn_heads.py; Detectron2,
@@ -139,9 +140,12 @@ def convert(path, content):
         anchors and the like are left out
 
     Raises:
-        UserError: there are no arrays, or one has a shape that its layer cannot have
+        UserError: there are no arrays, one has a shape that its layer cannot have, or a convolution is deformable
     """
     arrays = _arrays(path, content)
+    deformable = [name for name in arrays if "conv2_offset" in name]
+    if deformable:
+        raise UserError(f"{path} has deformable convolutions ({deformable[0]}), which no network here has")
     ours, theirs, unknown = {}, {}, {}
     for name, array in arrays.items():
         our_name, change = _find(name, arrays)

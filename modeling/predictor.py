@@ -11,7 +11,7 @@ def load_predictor(cfg, weights_path):
     """
     Args:
         cfg (AttrDict): a finalized config
-        weights_path (str): an .npz file or a checkpoint
+        weights_path (str): see `weights.read_weights`
 
     Returns:
         callable: see `as_predict_function`

@@ -75,16 +75,27 @@ def read_weights(path):
 
 
 def save_weights(path, weights):
-    """Write a dict of variable name to array as .npz, whole or not at all."""
+    """
+    Write what belongs to a network of a dict of variable name to array as .npz, whole or not at all.
+
+    Raises:
+        UserError: nothing does, or the file cannot be written
+    """
+    weights = {name: value for name, value in weights.items() if _is_network(name)}
+    if not weights:
+        raise UserError(f"{path} is not written: there are no weights of an R-CNN in the model")
     partial = path + ".partial"
-    with open(partial, "wb") as f:
-        np.savez(f, **weights)
-    os.replace(partial, path)
+    try:
+        with open(partial, "wb") as f:
+            np.savez(f, **weights)
+        os.replace(partial, path)
+    except OSError as e:
+        raise UserError(f"{path} cannot be written ({e.strerror}); choose another place") from None
 
 
 def _is_network(name):
     """False for the state of a training: the optimizer, the step, averages for summaries."""
-    last = name.rsplit("/", 1)[-1]
+    last = name.rsplit("/", 1)[-1].split(":")[0]
     return last in ("W", "b", "gamma", "beta", "EMA") and not name.startswith(("EMA/", "AccumGrad"))
 
 

@@ -468,6 +468,11 @@ def test_a_shape_that_a_layer_cannot_have_is_named(write, name, shape):
     assert f"{name} cannot have the shape {shape}" in message_of(write({name: np.ones(shape)}))
 
 
+def test_deformable_convolutions_are_refused(write):
+    content = {"res2_0_branch2b_w": np.ones((8, 8, 3, 3)), "backbone.res2.0.conv2_offset.weight": np.ones((18, 8, 3, 3))}
+    assert "conv2_offset.weight), which no network here has" in message_of(write(content))
+
+
 def test_names_may_be_bytes(write):
     found = read_weights(write({b"blobs": {b"fc6_b": np.float32([1, 2])}}))
     np.testing.assert_array_equal(found["fastrcnn/fc6/b"], [1, 2])

@@ -151,11 +151,11 @@ def test_saving_leaves_no_other_file(npz, tmp_path):
 def test_saving_that_fails_keeps_the_old_file(npz, monkeypatch):
     def full_disk(file, **_):
         file.write(b"PK")
-        raise OSError("disk full")
+        raise OSError(28, "No space left on device")
 
     path = npz()
     monkeypatch.setattr(np, "savez", full_disk)
-    with pytest.raises(OSError):
+    with pytest.raises(UserError, match="No space left"):
         save_weights(path, make_weights(seed=1))
     assert_same(read_weights(path), make_weights())
 

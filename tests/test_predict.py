@@ -227,12 +227,35 @@ def test_a_folder_in_place_of_the_json_file_is_refused_before_the_work(run_folde
     assert network.cfg is None
 
 
+# export -------------------------------------------------------------------------------------------------------------
+def test_exporting_writes_the_weights_of_the_network_alone(tmp_path, capsys):
+    weights = {"conv0/W": np.ones((7, 7, 3, 8), np.float32), "conv0/bn/mean/EMA": np.zeros(8, np.float32)}
+    np.savez(tmp_path / "all.npz", **weights, **{"conv0/W/Momentum": np.ones(3), "global_step": np.int64(7)})
+    out = str(tmp_path / "out.npz")
+    predict.main(["--load", str(tmp_path / "all.npz"), "--export", out])
+    assert out in capsys.readouterr().out
+    with np.load(out) as found:
+        assert sorted(found.files) == sorted(weights)
+        np.testing.assert_array_equal(found["conv0/W"], weights["conv0/W"])
+
+
+@pytest.mark.parametrize("arrays, out, named", [
+    ({"something": 1}, "out.npz", "no weights of an R-CNN"), ({"conv0/W": 1}, "nowhere/out.npz", "cannot be written")])
+def test_an_export_that_makes_no_file_says_why(tmp_path, arrays, out, named):
+    np.savez(tmp_path / "all.npz", **arrays)
+    with pytest.raises(common.UserError, match=named):
+        predict.main(["--load", str(tmp_path / "all.npz"), "--export", str(tmp_path / out)])
+    assert os.listdir(tmp_path) == ["all.npz"]
+
+
 # command line -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("words, named", [
     ([], "--load"), (["--load", "x"], "--predict"), (["--load", "x", "--predict", "a.png"], "--output"),
     (["--load", "x", "--predict", "a.png", "--evaluate", "b.json"], "not allowed"),
     (["--load", "x", "--evaluate", "b.json", "--show"], "--show"),
-    (["--load", "x", "--evaluate", "b.json", "--nope"], "--nope")])
+    (["--load", "x", "--evaluate", "b.json", "--nope"], "--nope"),
+    (["--load", "x", "--export", "b.npz", "--output", "out"], "--output"),
+    (["--load", "x", "--export", "b.h5"], ".npz")])
 def test_a_command_line_that_makes_no_sense_is_refused_with_what_is_wrong(words, named):
     with pytest.raises(common.UserError) as e:
         predict.parse_args(words)
