@@ -1,5 +1,11 @@
 """Losses on plain tensors."""
+import math
+
 import tensorflow as tf
+
+IOU_KINDS = ("iou", "giou", "diou", "ciou")
+# areas and squared lengths in square pixels below which a ratio counts as 0, so that no gradient overflows
+SMALLEST_AREA = 1e-12
 
 
 def smooth_l1(predictions, targets, beta):
@@ -18,6 +24,71 @@ def smooth_l1(predictions, targets, beta):
     if beta == 0:
         return distance
     return tf.where(distance < beta, 0.5 * tf.square(distance) / beta, distance - 0.5 * beta)
+
+
+def iou_loss(boxes, target_boxes, kind):
+    """
+    One minus a measure of how well boxes cover their targets. With the intersection I and the union U of a pair, the
+    area C and the diagonal c of the smallest box around both, and the distance d of their centres:
+
+        iou   1 - I / U                                      Yu et al. 2016 (who take the logarithm)
+        giou  1 - I / U + (C - U) / C                        Rezatofighi et al. 2019
+        diou  1 - I / U + d^2 / c^2                          Zheng et al. 2020
+        ciou  1 - I / U + d^2 / c^2 + v^2 / (1 - I / U + v)  likewise, where v = 4 / pi^2 (atan W / H - atan w / h)^2
+                                                             and the gradient takes v / (1 - I / U + v) for a constant
+
+    Args:
+        boxes: (N, 4); corners that are swapped are put in order
+        target_boxes: (N, 4), of width and height >= 0
+        kind (str): one of IOU_KINDS
+
+    Returns:
+        (N,): in 0..1 for iou, 0..2 for giou and diou, 0..3 for ciou; with finite gradients for all finite boxes
+    """
+    assert kind in IOU_KINDS, kind
+    low, high = tf.minimum(boxes[:, :2], boxes[:, 2:]), tf.maximum(boxes[:, :2], boxes[:, 2:])
+    target_low, target_high = target_boxes[:, :2], target_boxes[:, 2:]
+    size, target_size = high - low, target_high - target_low
+
+    inter = _product(tf.nn.relu(tf.minimum(high, target_high) - tf.maximum(low, target_low)))
+    union = _product(size) + _product(target_size) - inter
+    iou = _ratio(inter, union)
+    if kind == "iou":
+        return 1 - iou
+
+    around = tf.maximum(high, target_high) - tf.minimum(low, target_low)
+    if kind == "giou":
+        return 1 - iou + _ratio(_product(around) - union, _product(around))
+
+    shift = (low + high - target_low - target_high) / 2
+    loss = 1 - iou + _ratio(_square_length(shift), _square_length(around))
+    if kind == "diou":
+        return loss
+    v = 4 / math.pi ** 2 * tf.square(_slope_angle(target_size) - _slope_angle(size))
+    return loss + tf.stop_gradient(_ratio(v, 1 - iou + v)) * v
+
+
+def _product(sizes):
+    return sizes[:, 0] * sizes[:, 1]
+
+
+def _square_length(vectors):
+    return tf.square(vectors[:, 0]) + tf.square(vectors[:, 1])
+
+
+def _slope_angle(sizes):
+    """Returns: (N,), atan(width / height), 0 for a box without width and height"""
+    is_point = tf.reduce_max(sizes, axis=1) <= math.sqrt(SMALLEST_AREA)
+    # the gradient of atan2 has no value at 0, 0
+    width = tf.where(is_point, tf.zeros_like(sizes[:, 0]), sizes[:, 0])
+    height = tf.where(is_point, tf.ones_like(sizes[:, 1]), sizes[:, 1])
+    return tf.atan2(width, height)
+
+
+def _ratio(part, whole):
+    """Returns: part / whole, and 0 with a gradient of 0 where the whole is tiny"""
+    is_tiny = whole <= SMALLEST_AREA
+    return tf.where(is_tiny, tf.zeros_like(part), part) / tf.where(is_tiny, tf.ones_like(whole), whole)
 
 
 def mean_over(losses, count):
