@@ -267,6 +267,8 @@ _C.RPN.NEGATIVE_ANCHOR_THRESH = 0.3
 _C.RPN.FG_RATIO = 0.5                  # largest share of foreground among the sampled anchors
 _C.RPN.BATCH_PER_IM = 256              # anchors sampled in an image, over all levels
 _C.RPN.MIN_SIZE = 0.0                  # proposals with a shorter edge are dropped
+_C.RPN.LOSS_TYPE = "smooth_l1"         # of the boxes: "smooth_l1" (or "sl1"), "iou", "giou", "diou" or "ciou"
+_C.RPN.LOSS_BBOX_WEIGHT = 1.0          # of the loss of the boxes
 _C.RPN.PROPOSAL_NMS_THRESH = 0.7
 _C.RPN.CROWD_OVERLAP_THRESH = 0.7      # anchors with this share inside a crowd region are ignored
 _C.RPN.HEAD_DIM = 1024                 # C4 only
@@ -282,6 +284,8 @@ _C.FRCNN.BATCH_PER_IM = 512            # RoIs sampled in an image
 _C.FRCNN.BBOX_REG_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 _C.FRCNN.FG_THRESH = 0.5
 _C.FRCNN.FG_RATIO = 0.25               # largest share of foreground among the sampled RoIs
+_C.FRCNN.LOSS_TYPE = "smooth_l1"       # as RPN.LOSS_TYPE
+_C.FRCNN.LOSS_BBOX_WEIGHT = 1.0        # of the loss of the boxes, in each stage of a cascade too
 
 # feature pyramid --------------------------------------------------------------------------------------------------
 _C.FPN.ANCHOR_STRIDES = (4, 8, 16, 32, 64)    # of P2 to P6
@@ -300,6 +304,7 @@ _C.MRCNN.GT_RESOLUTION = 112           # ground-truth masks travel as this many 
 
 # cascade ----------------------------------------------------------------------------------------------------------
 _C.CASCADE.IOUS = (0.5, 0.6, 0.7)
+_C.CASCADE.LOSS_TYPE = ""              # as RPN.LOSS_TYPE; "": that of FRCNN.LOSS_TYPE
 _C.CASCADE.BBOX_REG_WEIGHTS = ((10.0, 10.0, 5.0, 5.0), (20.0, 20.0, 10.0, 10.0), (30.0, 30.0, 15.0, 15.0))
 
 # inference --------------------------------------------------------------------------------------------------------
@@ -387,6 +392,12 @@ def _check_pyramid(flat):
                f"CASCADE.BBOX_REG_WEIGHTS={weights}")
 
 
+def _check_losses(flat):
+    for key in ("RPN.LOSS_TYPE", "FRCNN.LOSS_TYPE", "CASCADE.LOSS_TYPE"):
+        _check_choice(flat, key, ["smooth_l1", "sl1", "iou", "giou", "diou", "ciou"])
+    _check_range(flat, "RPN.LOSS_BBOX_WEIGHT FRCNN.LOSS_BBOX_WEIGHT", 0)
+
+
 def _check_images(flat, is_training):
     sizes = flat["PREPROC.TRAIN_SHORT_EDGE_SIZE"]
     short_edges = {"TEST": flat["PREPROC.TEST_SHORT_EDGE_SIZE"]}
@@ -426,11 +437,15 @@ def finalize_configs(cfg, is_training):
     """
     cfg.DATA.BASEDIR = os.path.expanduser(cfg.DATA.BASEDIR)
     cfg.DATA.NUM_CATEGORY = len(cfg.DATA.CLASS_NAMES)
+    cfg.CASCADE.LOSS_TYPE = cfg.CASCADE.LOSS_TYPE or cfg.FRCNN.LOSS_TYPE
+    for part in (cfg.RPN, cfg.FRCNN, cfg.CASCADE):
+        part.LOSS_TYPE = {"sl1": "smooth_l1"}.get(part.LOSS_TYPE, part.LOSS_TYPE)
     flat = cfg.flatten()
     _check(cfg.DATA.NUM_CATEGORY > 0,
            "DATA.CLASS_NAMES=() is empty; it is filled from DATA.TRAIN or DATA.VAL, or from a run's config.json")
     _check_length(flat, "DATA.CATEGORY_IDS", cfg.DATA.NUM_CATEGORY, "one for each of DATA.CLASS_NAMES")
     _check_network(flat)
+    _check_losses(flat)
     _check_images(flat, is_training)
     if is_training:
         _check_training(flat)

@@ -6,7 +6,7 @@ from tensorpack.tfutils.summary import add_moving_summary
 
 from . import boxes as box_ops
 from .layers import GroupNorm
-from .losses import mean_over, smooth_l1
+from .losses import box_loss, mean_ious, mean_over
 
 # the deltas are scaled by weights of 10, which leaves no use for a quadratic part
 SMOOTH_L1_BETA = 0.0
@@ -72,9 +72,9 @@ def fastrcnn_outputs(features, num_classes, class_agnostic=False):
     return logits, tf.reshape(deltas, [-1, num_boxes, 4])
 
 
-def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights):
+def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights, max_log_scale, loss_type):
     """
-    Cross entropy over all RoIs, and smooth L1 over the foreground; both are divided by the number of all RoIs.
+    Cross entropy over all RoIs, and a loss of the boxes of the foreground; both are divided by the number of all RoIs.
 
     Args:
         logits: (R, num_classes)
@@ -83,6 +83,8 @@ def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights):
         labels: int32 (R,), in 0..num_classes - 1, 0 for background
         target_boxes: (R, 4), the ground truth of each foreground RoI; of the others, anything
         reg_weights: 4 numbers, see `boxes.encode`
+        max_log_scale (float): see `boxes.decode`
+        loss_type (str): of the boxes, see `losses.box_loss`
 
     Returns:
         label_loss, box_loss: scalars
@@ -93,17 +95,18 @@ def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights):
     foreground = tf.reshape(tf.where(labels > 0), [-1])
     fg_labels = tf.gather(labels, foreground)
     fg_boxes = tf.minimum(fg_labels, tf.shape(deltas)[1] - 1)
-    targets = box_ops.encode(tf.gather(target_boxes, foreground), tf.gather(rois, foreground), reg_weights)
-    fg_deltas = tf.gather(tf.gather(deltas, foreground), fg_boxes, batch_dims=1)
-    box_loss = mean_over(smooth_l1(fg_deltas, tf.stop_gradient(targets), SMOOTH_L1_BETA), tf.size(labels))
+    regression = (tf.gather(tf.gather(deltas, foreground), fg_boxes, batch_dims=1), tf.gather(rois, foreground),
+                  tf.gather(target_boxes, foreground))
+    fg_loss = box_loss(*regression, loss_type, reg_weights, max_log_scale, SMOOTH_L1_BETA)
 
     with tf.name_scope("fastrcnn_metrics"):
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels), tf.float32)
         add_moving_summary(
             tf.identity(mean_over(correct, tf.size(correct)), name="accuracy"),
             tf.identity(mean_over(tf.gather(correct, foreground), tf.size(foreground)), name="fg_accuracy"),
-            tf.cast(tf.size(foreground), tf.float32, name="num_fg"))
-    return label_loss, box_loss
+            tf.cast(tf.size(foreground), tf.float32, name="num_fg"),
+            *mean_ious(*regression, reg_weights, max_log_scale))
+    return label_loss, mean_over(fg_loss, tf.size(labels))
 
 
 def fastrcnn_predictions(boxes, scores, image_index, batch, score_thresh, nms_thresh, max_detections):

@@ -24,7 +24,7 @@ from .rpn import generate_proposals, rpn_head, rpn_losses
 from .sampling import sample_rois
 
 # a box head: the first part of its losses' names, the scopes of its variables, and its part of the config
-BoxStage = namedtuple("BoxStage", "name head_scope outputs_scope fg_thresh reg_weights")
+BoxStage = namedtuple("BoxStage", "name head_scope outputs_scope fg_thresh reg_weights loss_type")
 
 
 class GeneralizedRCNN(ModelDesc):
@@ -173,8 +173,9 @@ class GeneralizedRCNN(ModelDesc):
             anchors, _, logits, deltas = _join(levels)
             labels, best_box = label_anchors(anchors, gt_boxes, gt_labels, image_sizes, cfg.POSITIVE_ANCHOR_THRESH,
                                              cfg.NEGATIVE_ANCHOR_THRESH, cfg.CROWD_OVERLAP_THRESH)
-            losses = rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, cfg.BATCH_PER_IM, cfg.FG_RATIO)
-        return proposals, scores, list(losses)
+            label_loss, box_loss = rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, cfg.BATCH_PER_IM,
+                                              cfg.FG_RATIO, self.max_log_scale, cfg.LOSS_TYPE)
+        return proposals, scores, [label_loss, box_loss * cfg.LOSS_BBOX_WEIGHT]
 
     def roi_features(self, pyramid, boxes, image_index, size):
         """
@@ -252,7 +253,9 @@ class GeneralizedRCNN(ModelDesc):
             logits, deltas = self.box_head(stage, scale_gradient(features, 1.0 / len(self.box_stages)))
             with tf.name_scope(f"{stage.name}_losses"):
                 targets = tf.gather(tf.reshape(gt_boxes, [-1, 4]), gt_index)
-                losses += fastrcnn_losses(logits, deltas, boxes, labels, targets, stage.reg_weights)
+                label_loss, box_loss = fastrcnn_losses(
+                    logits, deltas, boxes, labels, targets, stage.reg_weights, self.max_log_scale, stage.loss_type)
+                losses += [label_loss, box_loss * self.cfg.FRCNN.LOSS_BBOX_WEIGHT]
         return losses
 
     def refine(self, stage, deltas, boxes, image_index, image_sizes):
@@ -340,9 +343,11 @@ def _box_stages(cfg):
     """Returns: list[BoxStage]"""
     if not cfg.FPN.CASCADE:
         outputs_scope = "fastrcnn/outputs" if cfg.MODE_FPN else "fastrcnn"
-        return [BoxStage("fastrcnn", "fastrcnn", outputs_scope, cfg.FRCNN.FG_THRESH, cfg.FRCNN.BBOX_REG_WEIGHTS)]
+        return [BoxStage("fastrcnn", "fastrcnn", outputs_scope, cfg.FRCNN.FG_THRESH, cfg.FRCNN.BBOX_REG_WEIGHTS,
+                         cfg.FRCNN.LOSS_TYPE)]
     scope = "cascade_rcnn_stage{}/{}".format
-    return [BoxStage(f"cascade_stage{i}", scope(i, "head"), scope(i, "outputs"), fg_thresh, reg_weights)
+    return [BoxStage(f"cascade_stage{i}", scope(i, "head"), scope(i, "outputs"), fg_thresh, reg_weights,
+                     cfg.CASCADE.LOSS_TYPE)
             for i, (fg_thresh, reg_weights) in enumerate(zip(cfg.CASCADE.IOUS, cfg.CASCADE.BBOX_REG_WEIGHTS), start=1)]
 
 

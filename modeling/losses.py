@@ -3,6 +3,8 @@ import math
 
 import tensorflow as tf
 
+from . import boxes as box_ops
+
 IOU_KINDS = ("iou", "giou", "diou", "ciou")
 # areas and squared lengths in square pixels below which a ratio counts as 0, so that no gradient overflows
 SMALLEST_AREA = 1e-12
@@ -66,6 +68,42 @@ def iou_loss(boxes, target_boxes, kind):
         return loss
     v = 4 / math.pi ** 2 * tf.square(_slope_angle(target_size) - _slope_angle(size))
     return loss + tf.stop_gradient(_ratio(v, 1 - iou + v)) * v
+
+
+def box_loss(deltas, anchors, target_boxes, kind, reg_weights, max_log_scale, beta):
+    """
+    What the regression of boxes costs: smooth L1 on the deltas, summed over the four of a box, or an IoU loss on the
+    boxes that the deltas stand for.
+
+    Args:
+        deltas: (N, 4)
+        anchors: (N, 4), what the deltas start from
+        target_boxes: (N, 4)
+        kind (str): "smooth_l1", or one of IOU_KINDS
+        reg_weights: 4 numbers, see `boxes.encode`
+        max_log_scale (float): see `boxes.decode`; only for the IoU losses
+        beta (float): see `smooth_l1`
+
+    Returns:
+        (N,)
+    """
+    if kind == "smooth_l1":
+        targets = tf.stop_gradient(box_ops.encode(target_boxes, anchors, reg_weights))
+        return tf.reduce_sum(smooth_l1(deltas, targets, beta), axis=1)
+    return iou_loss(box_ops.decode(deltas, anchors, reg_weights, max_log_scale), target_boxes, kind)
+
+
+def mean_ious(deltas, anchors, target_boxes, reg_weights, max_log_scale):
+    """
+    How well boxes cover their targets before and after the regression; see `box_loss`.
+
+    Returns:
+        two scalars in 0..1, named "iou_before" and "iou_after"; 0 without boxes
+    """
+    boxes = box_ops.decode(deltas, anchors, reg_weights, max_log_scale)
+    count = tf.shape(anchors)[0]
+    return (tf.identity(mean_over(box_ops.iou(anchors, target_boxes), count), name="iou_before"),
+            tf.identity(mean_over(box_ops.iou(boxes, target_boxes), count), name="iou_after"))
 
 
 def _product(sizes):

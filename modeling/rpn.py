@@ -5,11 +5,12 @@ from tensorpack.models import Conv2D
 from tensorpack.tfutils.summary import add_moving_summary
 
 from . import boxes as box_ops
-from .losses import mean_over, smooth_l1
+from .losses import box_loss, mean_ious, mean_over
 from .sampling import flatten_drawn, sample_fg_bg
 
 # Detectron's, for regression targets that are not scaled by weights
 SMOOTH_L1_BETA = 1.0 / 9
+REG_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
 
 def rpn_head(features, channels, num_anchors):
@@ -31,10 +32,10 @@ def rpn_head(features, channels, num_anchors):
         return tf.reshape(logits, [batch, -1]), tf.reshape(deltas, [batch, -1, 4])
 
 
-def rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, batch_per_im, fg_ratio):
+def rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, batch_per_im, fg_ratio, max_log_scale, loss_type):
     """
-    Cross entropy over a sample of the anchors, and smooth L1 over the foreground of the same sample. Both are divided
-    by the number of anchors that were asked for, `batch_per_im` an image.
+    Cross entropy over a sample of the anchors, and a loss of the boxes of the foreground of the same sample. Both are
+    divided by the number of anchors that were asked for, `batch_per_im` an image.
 
     Args:
         logits: (B, A)
@@ -44,6 +45,8 @@ def rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, batch_per_im
         best_box: int32 (B, A), likewise
         gt_boxes: (B, G, 4)
         batch_per_im (int), fg_ratio (float): the size of the sample and its largest share of foreground
+        max_log_scale (float): see `boxes.decode`
+        loss_type (str): of the boxes, see `losses.box_loss`
 
     Returns:
         label_loss, box_loss: scalars
@@ -59,16 +62,16 @@ def rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, batch_per_im
     label_loss = mean_over(tf.nn.sigmoid_cross_entropy_with_logits(labels=sampled_labels, logits=sampled_logits), count)
 
     box_index = tf.gather(tf.reshape(best_box, [-1]), fg_index) + fg_index // num_anchors * num_gt
-    target_boxes = tf.gather(tf.reshape(gt_boxes, [-1, 4]), box_index)
-    targets = box_ops.encode(target_boxes, tf.gather(anchors, fg_index % num_anchors))
-    fg_deltas = tf.gather(tf.reshape(deltas, [-1, 4]), fg_index)
-    box_loss = mean_over(smooth_l1(fg_deltas, tf.stop_gradient(targets), SMOOTH_L1_BETA), count)
+    regression = (tf.gather(tf.reshape(deltas, [-1, 4]), fg_index), tf.gather(anchors, fg_index % num_anchors),
+                  tf.gather(tf.reshape(gt_boxes, [-1, 4]), box_index))
+    fg_loss = box_loss(*regression, loss_type, REG_WEIGHTS, max_log_scale, SMOOTH_L1_BETA)
 
     with tf.name_scope("rpn_metrics"):
         recall = tf.reduce_sum(tf.cast(sampled_logits[:tf.size(fg_index)] > 0, tf.float32))
         recall = tf.math.divide_no_nan(recall, tf.cast(tf.size(fg_index), tf.float32), name="fg_recall")
-        add_moving_summary(recall, tf.cast(tf.size(fg_index), tf.float32, name="num_fg"))
-    return label_loss, box_loss
+        add_moving_summary(recall, tf.cast(tf.size(fg_index), tf.float32, name="num_fg"),
+                           *mean_ious(*regression, REG_WEIGHTS, max_log_scale))
+    return label_loss, mean_over(fg_loss, count)
 
 
 def generate_proposals(levels, image_sizes, pre_nms_topk, post_nms_topk, nms_thresh, min_size, max_log_scale):

@@ -302,6 +302,16 @@ def test_parts_that_go_together_are_taken(cfg, words):
     finalize_configs(cfg, True)
 
 
+@pytest.mark.parametrize("words, rpn, frcnn, cascade", [
+    ((), "smooth_l1", "smooth_l1", "smooth_l1"), (("FRCNN.LOSS_TYPE=sl1",), "smooth_l1", "smooth_l1", "smooth_l1"),
+    (("FRCNN.LOSS_TYPE=giou",), "smooth_l1", "giou", "giou"),
+    (("RPN.LOSS_TYPE=iou", "FRCNN.LOSS_TYPE=diou", "CASCADE.LOSS_TYPE=ciou"), "iou", "diou", "ciou")])
+def test_each_part_has_a_loss_and_a_cascade_that_of_the_box_head(cfg, words, rpn, frcnn, cascade):
+    cfg.update_args(words)
+    finalize_configs(cfg, True)
+    assert (cfg.RPN.LOSS_TYPE, cfg.FRCNN.LOSS_TYPE, cfg.CASCADE.LOSS_TYPE) == (rpn, frcnn, cascade)
+
+
 @pytest.mark.parametrize("name, steps", [
     ("1x", (120000, 160000, 180000)), ("2x", (240000, 320000, 360000)), ("4x", (600000, 680000, 720000)),
     ("9x", (1500000, 1580000, 1620000))])
@@ -319,7 +329,8 @@ def test_no_other_schedule_has_a_name(cfg, name):
     "TRAINER=horses", "BACKBONE.NORM=BN", "BACKBONE.FREEZE_AT=3", "BACKBONE.FREEZE_AT=-1", "FPN.PROPOSAL_MODE=level",
     "FPN.NORM=FreezeBN",
     "FPN.FRCNN_HEAD_FUNC=x", "FPN.MRCNN_HEAD_FUNC=x", "RPN.HEAD_DIM=0", "FPN.FRCNN_CONV_HEAD_DIM=0",
-    "RPN.ANCHOR_SIZES=(0, 1, 2, 3, 4)",
+    "RPN.ANCHOR_SIZES=(0, 1, 2, 3, 4)", "RPN.LOSS_TYPE=GIoU", "FRCNN.LOSS_TYPE=l2", "CASCADE.LOSS_TYPE=none",
+    "RPN.LOSS_BBOX_WEIGHT=-1", "FRCNN.LOSS_BBOX_WEIGHT=-0.5",
     "BACKBONE.RESNET_NUM_BLOCKS=(3, 4, 6)", "BACKBONE.RESNET_NUM_BLOCKS=(3, 4, 6, 0)", "BACKBONE.RESNET_NUM_BLOCKS=()",
     "FPN.ANCHOR_STRIDES=(8, 16, 32, 64, 128)", "FPN.ANCHOR_STRIDES=(4, 8, 16, 32, 65)",
     "RPN.ANCHOR_SIZES=(32, 64, 128, 256)", "PREPROC.TRAIN_SHORT_EDGE_SIZE=(800, 640)",

@@ -9,8 +9,10 @@ from graph import gradients, run, tower, variable_shapes
 from modeling import boxes as box_ops
 from modeling.box_head import (
     fastrcnn_2fc_head, fastrcnn_4conv1fc_head, fastrcnn_losses, fastrcnn_outputs, fastrcnn_predictions)
+from modeling.losses import iou_loss
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
+MAX_LOG_SCALE = 4.0
 RNG = np.random.default_rng(0)
 
 
@@ -75,8 +77,9 @@ TARGETS = np.float32([(2, 3, 44, 41), (0, 0, 0, 0), (4, 4, 26, 32), (0, 0, 0, 0)
 LABELS = np.int32([2, 0, 1, 0])
 
 
-def losses(logits, deltas, rois=ROIS, labels=LABELS, targets=TARGETS):
-    return run(lambda *t: fastrcnn_losses(*t, WEIGHTS), np.float32(logits), np.float32(deltas), rois, labels, targets)
+def losses(logits, deltas, rois=ROIS, labels=LABELS, targets=TARGETS, loss_type="smooth_l1"):
+    return run(lambda *t: fastrcnn_losses(*t, WEIGHTS, MAX_LOG_SCALE, loss_type), np.float32(logits),
+               np.float32(deltas), rois, labels, targets)
 
 
 def perfect_deltas(num_classes=3):
@@ -98,6 +101,28 @@ def test_the_box_loss_is_l1_over_the_foreground_divided_by_all_rois():
     assert losses(np.zeros((4, 3)), deltas)[1] == pytest.approx((0.6 + 2) / 4, rel=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["iou", "giou", "diou", "ciou"])
+def test_an_iou_loss_is_of_the_boxes_that_the_deltas_stand_for(kind):
+    assert losses(np.zeros((4, 3)), perfect_deltas(), loss_type=kind)[1] == pytest.approx(0, abs=1e-5)
+    # the RoIs as they are
+    zero = np.zeros((4, 3, 4))
+    expected = run(lambda b, t: tf.reduce_sum(iou_loss(b, t, kind)) / 4, ROIS[[0, 2]], TARGETS[[0, 2]])
+    assert losses(np.zeros((4, 3)), zero, loss_type=kind)[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_gradient_of_an_iou_loss_passes_through_the_weights_and_the_clamp_of_the_coder():
+    deltas = np.zeros((4, 3, 4), np.float32)
+    deltas[2, 1, 2] = 100.0    # far beyond the clamp
+
+    def slopes(weights):
+        return gradients(lambda d: fastrcnn_losses(np.zeros((4, 3), np.float32), d, ROIS, tf.constant(LABELS), TARGETS,
+                                                   weights, MAX_LOG_SCALE, "giou")[1], deltas)[0]
+
+    found = slopes(WEIGHTS)
+    assert found[2, 1, 2] == 0 and np.abs(found[0, 2]).min() > 0
+    np.testing.assert_allclose(slopes([2 * w for w in WEIGHTS])[0, 2], found[0, 2] / 2, rtol=1e-4)
+
+
 def test_one_box_for_all_classes_is_held_against_the_box_of_any_class():
     perfect = perfect_deltas()
     agnostic = perfect[np.arange(len(ROIS)), LABELS][:, None]
@@ -112,21 +137,25 @@ def test_the_label_loss_is_the_mean_cross_entropy_of_all_rois():
     assert losses(logits, perfect_deltas())[0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_without_foreground_the_box_loss_is_zero_and_its_gradients_too():
+@pytest.mark.parametrize("loss_type", ["smooth_l1", "giou"])
+def test_without_foreground_the_box_loss_is_zero_and_its_gradients_too(loss_type):
     arrays = np.zeros((4, 3), np.float32), np.ones((4, 3, 4), np.float32)
     background = np.zeros(4, np.int32)
-    assert losses(*arrays, labels=background)[1] == 0
-    grads = gradients(lambda l, d: sum(fastrcnn_losses(l, d, ROIS, tf.constant(background), TARGETS, WEIGHTS)), *arrays)
+    assert losses(*arrays, labels=background, loss_type=loss_type)[1] == 0
+    grads = gradients(lambda l, d: sum(fastrcnn_losses(l, d, ROIS, tf.constant(background), TARGETS, WEIGHTS,
+                                                       MAX_LOG_SCALE, loss_type)), *arrays)
     assert np.isfinite(grads[0]).all()
     np.testing.assert_array_equal(grads[1], 0)
 
 
-def test_without_rois_both_losses_are_zero_and_the_gradients_finite():
+@pytest.mark.parametrize("loss_type", ["smooth_l1", "giou"])
+def test_without_rois_both_losses_are_zero_and_the_gradients_finite(loss_type):
     none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros((0, 4), np.float32)
     arrays = np.zeros((0, 3), np.float32), np.zeros((0, 3, 4), np.float32)
-    assert losses(*arrays, *none) == (0, 0)
-    for grad in gradients(lambda l, d: sum(fastrcnn_losses(l, d, *map(tf.constant, none), WEIGHTS)), *arrays):
-        assert np.isfinite(grad).all()
+    assert losses(*arrays, *none, loss_type=loss_type) == (0, 0)
+    grads = gradients(lambda l, d: sum(fastrcnn_losses(l, d, *map(tf.constant, none), WEIGHTS, MAX_LOG_SCALE,
+                                                       loss_type)), *arrays)
+    assert all(np.isfinite(grad).all() for grad in grads)
 
 
 # detections ---------------------------------------------------------------------------------------------------------

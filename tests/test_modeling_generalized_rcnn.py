@@ -340,7 +340,8 @@ def test_every_trainable_variable_gets_a_gradient_when_there_are_objects(tiny_tr
 
 @pytest.mark.parametrize("words", [
     "MODE_MASK=False FPN.NORM=GN BACKBONE.NORM=GN", "MODE_FPN=False BACKBONE.NORM=SyncBN", "FPN.CASCADE=True",
-    "FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_head", "BACKBONE.NORM=None BACKBONE.FREEZE_AT=0 FPN.PROPOSAL_MODE=Joint",
+    "FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_head RPN.LOSS_TYPE=giou FRCNN.LOSS_TYPE=ciou",
+    "BACKBONE.NORM=None BACKBONE.FREEZE_AT=0 FPN.PROPOSAL_MODE=Joint",
     "BACKBONE.NORM=SyncBN TRAIN.IMS_PER_GPU=1 BACKBONE.STRIDE_1X1=True"])
 def test_other_networks_take_steps_from_their_initial_weights(make_config, words):
     cfg = make_config("TRAIN.IMS_PER_GPU=2", "TRAIN.WARMUP_INIT_LR=0.001", *words.split())

@@ -62,9 +62,10 @@ BEST = np.int32([[1, 0, 0, 0, 1, 1], [0, 0, 0, 0, 1, 0]])
 GT_BOXES = make_anchors(4, seed=1).reshape(2, 2, 4)
 
 
-def losses(logits, deltas, labels=LABELS, best=BEST, gt_boxes=GT_BOXES, batch_per_im=8, fg_ratio=0.5):
-    return run(lambda *tensors: rpn_losses(*tensors, batch_per_im, fg_ratio),
-               np.float32(logits), np.float32(deltas), ANCHORS, labels, best, np.float32(gt_boxes))
+def losses(logits, deltas, labels=LABELS, best=BEST, gt_boxes=GT_BOXES, batch_per_im=8, fg_ratio=0.5,
+           loss_type="smooth_l1"):
+    return run(lambda *tensors: rpn_losses(*tensors, batch_per_im, fg_ratio, CLIP, loss_type), np.float32(logits),
+               np.float32(deltas), ANCHORS, labels, best, np.float32(gt_boxes))
 
 
 def perfect_deltas():
@@ -90,6 +91,14 @@ def test_the_box_loss_is_smooth_l1_over_the_positive_anchors():
                                rtol=1e-4)
 
 
+def test_an_iou_loss_is_of_the_boxes_that_the_deltas_stand_for():
+    assert losses(np.zeros((2, 6)), perfect_deltas(), loss_type="giou")[1] == pytest.approx(0, abs=1e-5)
+    # anchors where they are: what they lack of their boxes, over 3 positive ones of 16
+    positive = zip(*np.nonzero(LABELS == 1))
+    expected = sum(1 - iou_of(ANCHORS[a], GT_BOXES[b, BEST[b, a]][None])[0] for b, a in positive) / 16
+    assert losses(np.zeros((2, 6)), np.zeros((2, 6, 4)), loss_type="iou")[1] == pytest.approx(expected, rel=1e-5)
+
+
 def test_both_losses_are_divided_by_the_anchors_that_were_asked_for():
     logits, deltas = np.full((2, 6), 0.3), perfect_deltas() + 1.0
     once, twice = losses(logits, deltas, batch_per_im=8), losses(logits, deltas, batch_per_im=16)
@@ -111,16 +120,18 @@ def test_the_foreground_is_limited_to_its_share_of_the_sample():
     np.testing.assert_allclose(label_loss, 2 * np.log(2) / 4, rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss_type", ["smooth_l1", "giou"])
 @pytest.mark.parametrize("labels", [np.zeros((2, 6), np.int32), np.full((2, 6), -1, np.int32)],
                          ids=["negative", "neither"])
-def test_without_positive_anchors_there_is_no_box_loss_and_finite_gradients(labels):
+def test_without_positive_anchors_there_is_no_box_loss_and_finite_gradients(labels, loss_type):
     padding = np.zeros((2, 1, 4), np.float32)    # what an image without ground truth has
     best = np.zeros((2, 6), np.int32)
     arrays = np.ones((2, 6), np.float32), np.ones((2, 6, 4), np.float32)
-    label_loss, box_loss = losses(*arrays, labels, best, padding)
+    label_loss, box_loss = losses(*arrays, labels, best, padding, loss_type=loss_type)
     assert box_loss == 0
     assert np.isfinite(label_loss)
-    grads = gradients(lambda l, d: sum(rpn_losses(l, d, ANCHORS, labels, best, padding, 8, 0.5)), *arrays)
+    grads = gradients(lambda l, d: sum(rpn_losses(l, d, ANCHORS, labels, best, padding, 8, 0.5, CLIP, loss_type)),
+                      *arrays)
     assert all(np.isfinite(g).all() for g in grads)
     np.testing.assert_array_equal(grads[1], 0)
 
