@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """
-How boxes move under each IoU loss alone, without a network: the simulation of Zheng et al. 2020, sec. 3.1, after whom
-gradient descent on 7 targets starts from boxes of 7 sizes and 7 ratios around each of many points.
+How boxes move under each IoU loss alone, without a network: the simulation of Zheng et al. 2020, sec. 3.1, where
+gradient descent to 7 targets starts from boxes of 7 sizes and 7 ratios around each of many points.
 
     python -m docs.regression_simulation    # writes docs/regression_simulation.png
 """
@@ -50,8 +50,8 @@ def make_cases(num_points, seed=0):
 
 def simulate(kind, boxes, targets, num_steps=NUM_STEPS, progress=iter):
     """
-    Gradient descent on the centres and sizes of boxes, each by itself. A step is longer for a box that covers its target
-    badly, and steps become a tenth as long after 80 % and after 90 % of them, as in the paper.
+    Gradient descent on the centres and sizes of boxes, each by itself. A step is longer for a box that covers its
+    target badly, and steps become a tenth as long after 80 % and after 90 % of them, as in the paper.
 
     Args:
         kind (str): one of IOU_KINDS
@@ -96,7 +96,8 @@ def main(num_points=500):
     for kind, label in zip(IOU_KINDS, ("IoU", "GIoU", "DIoU", "CIoU")):
         distances, _ = simulate(kind, boxes, targets, progress=lambda steps, label=label: tqdm(steps, label))
         axes.plot(distances.mean(axis=1), label=label)
-        print(f"{label}: mean distance {distances[0].mean():.3f} before, {distances[-1].mean():.3f} after {NUM_STEPS} steps")
+        first, last = distances[[0, -1]].mean(axis=1)
+        print(f"{label}: mean distance {first:.3f} before, {last:.3f} after {NUM_STEPS} steps")
     axes.set(xlabel="step", ylabel="distance from the target", ylim=(0, None))
     axes.legend()
     figure.savefig(PICTURE, dpi=120)

@@ -243,8 +243,8 @@ class GeneralizedRCNN(ModelDesc):
 
     def box_losses(self, pyramid, features, boxes, image_index, labels, gt_index, image_sizes, gt_boxes, gt_labels):
         """Returns: list of the losses of each box head; from the second on they are of the boxes of the one before"""
-        losses = []
-        for before, stage in zip([None, *self.box_stages], self.box_stages):
+        losses, before, deltas = [], None, None
+        for stage in self.box_stages:
             if before:
                 boxes = tf.stop_gradient(self.refine(before, deltas, boxes, image_index, image_sizes)[:, 0])
                 labels, gt_index = match_boxes(boxes, image_index, gt_boxes, gt_labels, stage.fg_thresh)
@@ -256,6 +256,7 @@ class GeneralizedRCNN(ModelDesc):
                 label_loss, box_loss = fastrcnn_losses(
                     logits, deltas, boxes, labels, targets, stage.reg_weights, self.max_log_scale, stage.loss_type)
                 losses += [label_loss, box_loss * self.cfg.FRCNN.LOSS_BBOX_WEIGHT]
+            before = stage
         return losses
 
     def refine(self, stage, deltas, boxes, image_index, image_sizes):

@@ -469,7 +469,8 @@ def test_a_shape_that_a_layer_cannot_have_is_named(write, name, shape):
 
 
 def test_deformable_convolutions_are_refused(write):
-    content = {"res2_0_branch2b_w": np.ones((8, 8, 3, 3)), "backbone.res2.0.conv2_offset.weight": np.ones((18, 8, 3, 3))}
+    content = {"backbone.res2.0.conv2.weight": np.ones((8, 8, 3, 3)),
+               "backbone.res2.0.conv2_offset.weight": np.ones((18, 8, 3, 3))}
     assert "conv2_offset.weight), which no network here has" in message_of(write(content))
 
 

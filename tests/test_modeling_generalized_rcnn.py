@@ -10,48 +10,12 @@ import tensorflow as tf
 from tensorflow.python.framework import kernels
 from tensorpack import tfv1
 
-from common import QuietSessionCreator, pad_batch
-from graph import set_variables, tower, variable_shapes
+from common import pad_batch
+from graph import set_variables, variable_shapes
 from modeling import predictor as predictor_module
 from modeling.generalized_rcnn import GeneralizedRCNN, accumulated_steps, total_batch
 from modeling.weights import network_variables
-
-
-class Network:
-    """A built network with a session, on placeholders of the names and types of its inputs."""
-
-    def __init__(self, cfg, training, weights=None, run=True):
-        self.model, self.graph = GeneralizedRCNN(cfg), tf.Graph()
-        with self.graph.as_default():
-            inputs = [tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in self.model.inputs()]
-            with tower(training):
-                cost = self.model.build_graph(*inputs)
-            if training:
-                self.gradients = self.model.get_optimizer().compute_gradients(cost)
-                self.train = self.model.get_optimizer().apply_gradients(self.gradients)
-            if run:
-                self.sess = tfv1.Session(config=QuietSessionCreator().config)
-                self.sess.run(tfv1.global_variables_initializer())
-                self.sess.run(tfv1.local_variables_initializer())
-                if weights:
-                    set_variables(self.sess, {
-                        name: weights(name, v.shape.as_list()) for name, v in network_variables().items()})
-
-    def run(self, fetches, **feed):
-        return self.sess.run(fetches, {f"{name}:0": value for name, value in feed.items()})
-
-    def losses(self, feed):
-        """Returns: dict of name to value"""
-        names = self.model.loss_names()
-        return dict(zip(names, self.run([f"{name}:0" for name in names], **feed)))
-
-    def detect(self, images):
-        """Returns: dict of output name to array, for images of any sizes"""
-        batch, sizes = pad_batch(images)
-        names = self.model.inference_tensor_names()[1]
-        return dict(zip((n.split("/")[1] for n in names),
-                        self.run([f"{n}:0" for n in names], images=batch, image_sizes=sizes)))
-
+from network import SIZES, Network, batch_of
 
 # against recorded results -------------------------------------------------------------------------------------------
 MODELS = {
@@ -249,30 +213,6 @@ def test_a_training_has_the_variables_of_the_zoo_and_its_own_state_beside_them(g
 
 
 # training -----------------------------------------------------------------------------------------------------------
-SIZES = np.int32([(64, 96), (30, 60)])    # the second of a smaller region than the batch
-NOTHING = (0, 0, 0, 0)
-
-
-def batch_of(*images):
-    """
-    A batch of two images of noise.
-
-    Args:
-        images: of each image, a list of (label, box)
-    """
-    rng = np.random.default_rng(0)
-    pixels = np.zeros((2, 64, 96, 3), np.uint8)
-    for image, (height, width) in zip(pixels, SIZES):
-        image[:height, :width] = cv2.resize(rng.integers(0, 256, (9, 9, 3)).astype(np.uint8), (int(width), int(height)))
-    longest = max(1, *map(len, images))
-    padded = [objects + [(0, NOTHING)] * (longest - len(objects)) for objects in images]
-    labels = np.int32([[label for label, _ in objects] for objects in padded])
-    masks = np.zeros((2, longest, 56, 56), np.uint8)
-    masks[labels > 0, 5:50, 10:] = 1
-    return dict(images=pixels, image_sizes=SIZES, image_ids=np.int64([1, 2]), gt_labels=labels, gt_masks=masks,
-                gt_boxes=np.float32([[box for _, box in objects] for objects in padded]))
-
-
 OBJECTS = batch_of([(1, (8, 10, 40, 50)), (3, (50, 5, 90, 60))], [(2, (20, 8, 36, 28))])
 BATCHES = {
     "objects in both images": OBJECTS,

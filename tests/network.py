@@ -1,0 +1,85 @@
+"""A built network on a session, and batches for it."""
+import cv2
+import numpy as np
+import tensorflow as tf
+from tensorpack import tfv1
+
+from common import QuietSessionCreator, pad_batch
+from graph import tower
+from modeling.generalized_rcnn import GeneralizedRCNN
+from modeling.weights import network_variables
+
+SIZES = np.int32([(64, 96), (30, 60)])    # the second of a smaller region than the batch
+
+
+class Network:
+    """
+    A built network with a session, on placeholders of the names and types of its inputs.
+
+    Args:
+        cfg (AttrDict): a finalized config
+        training (bool): with gradients and an update, or inference
+        weights (callable): array of a variable's name and shape, instead of initial values
+        run (bool): make a session
+        rewrite (bool): let TensorFlow's optimizers rewrite the graph first, which takes long for a large one
+    """
+
+    def __init__(self, cfg, training, weights=None, run=True, rewrite=True):
+        self.model, self.graph = GeneralizedRCNN(cfg), tf.Graph()
+        with self.graph.as_default():
+            inputs = [tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in self.model.inputs()]
+            with tower(training):
+                cost = self.model.build_graph(*inputs)
+            if training:
+                self.gradients = self.model.get_optimizer().compute_gradients(cost)
+                self.train = self.model.get_optimizer().apply_gradients(self.gradients)
+            if run:
+                config = QuietSessionCreator().config
+                if not rewrite:
+                    config.graph_options.rewrite_options.disable_meta_optimizer = True
+                    config.graph_options.optimizer_options.opt_level = tfv1.OptimizerOptions.L0
+                self.sess = tfv1.Session(config=config)
+                # an initializer that is fed another value sets it
+                feed = {v.initializer.inputs[1]: weights(name, v.shape.as_list())
+                        for name, v in network_variables().items()} if weights else {}
+                self.sess.run([tfv1.global_variables_initializer(), tfv1.local_variables_initializer()], feed)
+
+    def run(self, fetches, **feed):
+        return self.sess.run(fetches, {f"{name}:0": value for name, value in feed.items()})
+
+    def losses(self, feed):
+        """Returns: dict of name to value"""
+        names = self.model.loss_names()
+        return dict(zip(names, self.run([f"{name}:0" for name in names], **feed)))
+
+    def variables(self):
+        """Returns: dict of name to array, of the network's variables"""
+        with self.graph.as_default():
+            return self.sess.run(network_variables())
+
+    def detect(self, images):
+        """Returns: dict of output name to array, for images of any sizes"""
+        batch, sizes = pad_batch(images)
+        names = self.model.inference_tensor_names()[1]
+        return dict(zip((n.split("/")[1] for n in names),
+                        self.run([f"{n}:0" for n in names], images=batch, image_sizes=sizes)))
+
+
+def batch_of(*images):
+    """
+    A batch of two images of noise, of SIZES.
+
+    Args:
+        images: of each image, a list of (label, box)
+    """
+    rng = np.random.default_rng(0)
+    pixels = np.zeros((2, 64, 96, 3), np.uint8)
+    for image, (height, width) in zip(pixels, SIZES):
+        image[:height, :width] = cv2.resize(rng.integers(0, 256, (9, 9, 3)).astype(np.uint8), (int(width), int(height)))
+    longest = max(1, *map(len, images))
+    padded = [objects + [(0, (0, 0, 0, 0))] * (longest - len(objects)) for objects in images]
+    labels = np.int32([[label for label, _ in objects] for objects in padded])
+    masks = np.zeros((2, longest, 56, 56), np.uint8)
+    masks[labels > 0, 5:50, 10:] = 1
+    return dict(images=pixels, image_sizes=SIZES, image_ids=np.int64([1, 2]), gt_labels=labels, gt_masks=masks,
+                gt_boxes=np.float32([[box for _, box in objects] for objects in padded]))

@@ -1,0 +1,106 @@
+"""Each file of `configs/`, with its whole network on small images and few boxes: one training step, and detections."""
+import functools
+import glob
+import os
+import types
+
+import common
+import numpy as np
+import pytest
+
+from conftest import ROOT
+from network import SIZES, Network, batch_of
+
+CONFIGS = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "configs", "*.cfg")))
+PUBLISHED = [path for path in CONFIGS if os.path.basename(path) != "demo.cfg"]
+
+CHEAP = (
+    "MRCNN.GT_RESOLUTION=56", "TEST.RESULT_SCORE_THRESH=0.3", "RPN.TEST_POST_NMS_TOPK=30",
+    "RPN.TEST_PER_LEVEL_NMS_TOPK=30", "RPN.TRAIN_POST_NMS_TOPK=6", "RPN.TRAIN_PER_LEVEL_NMS_TOPK=6",
+    # on each level anchors that lie inside the image; no anchor or RoI is left to the sampling
+    "RPN.ANCHOR_SIZES=(8, 12, 16, 24, 28)", "RPN.BATCH_PER_IM=2000", "FRCNN.BATCH_PER_IM=8", "FRCNN.FG_RATIO=1.0",
+    # two of eight images a step: nothing is accumulated; a large rate: no update is rounded away
+    "TRAIN.IMS_PER_GPU=2", "TRAIN.NUM_GPUS=4", "TRAIN.WARMUP_INIT_LR=1.0", "TRAIN.GRADIENT_CLIP=0.0",
+    # the gradients are those of the losses
+    "TRAIN.WEIGHT_DECAY=0.0")
+
+OBJECTS = batch_of([(1, (8, 10, 40, 50)), (3, (50, 5, 90, 60)), (-1, (0, 40, 30, 64))], [(2, (20, 8, 36, 28))])
+
+
+@pytest.mark.parametrize("path", PUBLISHED)
+def test_a_file_is_named_after_what_it_is(make_config, path):
+    cfg = make_config(f"@{os.path.join(ROOT, path)}", tiny=False)
+    parts = os.path.basename(path)[:-len(".cfg")].split("-")
+    gn = "GN" in parts
+    assert cfg.BACKBONE.RESNET_NUM_BLOCKS == {"R50": (3, 4, 6, 3), "R101": (3, 4, 23, 3)}[parts[0]]
+    assert (cfg.MODE_FPN, cfg.MODE_MASK, cfg.FPN.CASCADE) == ("FPN" in parts, "Mask" in parts, "Cascade" in parts)
+    assert {cfg.BACKBONE.NORM, cfg.FPN.NORM} == ({"GN"} if gn else {"FreezeBN", "None"})
+    assert {"_gn_" in head for head in (cfg.FPN.FRCNN_HEAD_FUNC, cfg.FPN.MRCNN_HEAD_FUNC)} == {gn}
+    assert cfg.BACKBONE.FREEZE_AT == (0 if "scratch" in parts else 2)
+    if "quick" not in parts:
+        (schedule,) = set(parts) & {f"{k}x" for k in range(1, 10)}
+        assert cfg.TRAIN.LR_SCHEDULE == make_config(f"TRAIN.LR_SCHEDULE={schedule}").TRAIN.LR_SCHEDULE
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def cfg(request, make_config):
+    return make_config(f"@{os.path.join(ROOT, request.param)}", *CHEAP, tiny=False)
+
+
+@pytest.fixture(scope="module")
+def weights(make_weight):
+    """The stand-in weights, each made once for all networks that have it."""
+    cached = functools.lru_cache(maxsize=None)(make_weight)
+    return lambda name, shape: cached(name, tuple(shape))
+
+
+@pytest.fixture(scope="module")
+def step(cfg, weights):
+    """
+    A training step from the stand-in weights.
+
+    Returns: losses by name; and names of the network's variables: all, those with a gradient that is not all zero, and
+    those that moved
+    """
+    network = Network(cfg, training=True, weights=weights, rewrite=False)
+    feed = {name: value for name, value in OBJECTS.items() if cfg.MODE_MASK or name != "gt_masks"}
+    names = network.model.loss_names()
+    gradients = {v.op.name: gradient for gradient, v in network.gradients if gradient is not None}
+    losses, gradients, _ = network.run([[f"{name}:0" for name in names], gradients, network.train], **feed)
+    after = network.variables()
+    network.sess.close()
+    return types.SimpleNamespace(
+        losses=dict(zip(names, losses)), variables=set(after),
+        with_gradient={name for name, value in gradients.items() if np.abs(value).max() > 0},
+        moved={name for name, value in after.items() if not np.array_equal(value, weights(name, value.shape))})
+
+
+def to_be_trained(cfg, names):
+    """Those of a network's variables that a training with this config moves, by their names."""
+    frozen = [("conv0/", "group0/")[i] for i in range(cfg.BACKBONE.FREEZE_AT)]
+    return {name for name in names if not name.startswith(tuple(frozen)) and not name.endswith("/EMA")}
+
+
+def test_every_loss_of_a_training_step_is_finite_and_positive(cfg, step):
+    losses = dict(step.losses)
+    assert losses.pop("wd_cost") == 0
+    assert {name: loss for name, loss in losses.items() if not 0 < loss < np.inf} == {}
+
+
+def test_every_variable_that_is_not_frozen_has_a_gradient(cfg, step):
+    assert step.with_gradient == to_be_trained(cfg, step.variables)
+
+
+def test_a_training_step_moves_all_variables_but_the_frozen(cfg, step):
+    assert step.moved == to_be_trained(cfg, step.variables)
+
+
+def test_an_image_has_the_same_detections_alone_and_with_a_larger_one(cfg, weights):
+    network = Network(cfg, training=False, weights=weights, rewrite=False)
+    larger, smaller = (OBJECTS["images"][b, :h, :w] for b, (h, w) in enumerate(SIZES))
+    together, alone = network.detect([larger, smaller]), network.detect([smaller])
+    network.sess.close()
+    assert len(alone["boxes"]) > 0
+    assert ("masks" in alone) == cfg.MODE_MASK
+    for name in alone.keys() - {"image_index"}:
+        np.testing.assert_allclose(together[name][together["image_index"] == 1], alone[name], atol=1e-3, err_msg=name)
