@@ -2,6 +2,7 @@
 """Train a detector: `./train.py --logdir RUN --config KEY=VALUE …`."""
 import argparse
 import os
+import re
 import shutil
 import sys
 import time
@@ -108,7 +109,7 @@ class Progress(Callback):
 
     def _describe(self):
         *parts, total = self._mean
-        names = [name.replace("_loss", "").replace("fastrcnn", "box").replace("maskrcnn", "mask")
+        names = [re.sub("fastrcnn|cascade_stage", "box", name).replace("_loss", "").replace("maskrcnn", "mask")
                  for name in self.loss_names[:-1]]
         parts = " ".join(f"{name} {value:.2f}" for name, value in zip(names, parts) if name != "wd_cost")
         rate = (self.global_step - self._first_step) * self.images_per_step / (time.time() - self._started)

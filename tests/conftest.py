@@ -17,7 +17,7 @@ TINY = (
     "DATA.NUM_WORKERS=0", "TRAIN.NUM_GPUS=0")
 
 
-def _make_config(*words, num_classes=3, tiny=True):
+def finalized_config(*words, num_classes=3, tiny=True):
     """A finalized config of `num_classes` classes: a tiny model, or the default one, changed by KEY=VALUE words."""
     cfg = config_module.config.clone()
     cfg.DATA.CLASS_NAMES = tuple(f"class{i}" for i in range(num_classes))
@@ -29,7 +29,7 @@ def _make_config(*words, num_classes=3, tiny=True):
 
 @pytest.fixture(scope="session")
 def make_config():
-    return _make_config
+    return finalized_config
 
 
 @pytest.fixture(scope="session")

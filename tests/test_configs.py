@@ -8,7 +8,7 @@ import common
 import numpy as np
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, finalized_config
 from network import SIZES, Network, batch_of
 
 CONFIGS = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "configs", "*.cfg")))
@@ -24,6 +24,25 @@ CHEAP = (
     # the gradients are those of the losses
     "TRAIN.WEIGHT_DECAY=0.0")
 
+
+
+def config_of(path):
+    return finalized_config(f"@{os.path.join(ROOT, path)}", *CHEAP, tiny=False)
+
+
+def different(*indifferent):
+    """Those of CONFIGS that differ from the ones before in other keys than the given, here without effect."""
+    first = {}
+    for path in CONFIGS:
+        flat = config_of(path).flatten()
+        first.setdefault(str([item for item in flat.items() if not item[0].startswith(indifferent)]), path)
+    return sorted(first.values())
+
+
+WITHOUT_EFFECT = ("DATA.", "PREPROC.", "TRAIN.LR_SCHEDULE", "TRAIN.STEPS_PER_EPOCH", "TEST.IMS_PER_BATCH")
+TRAINED = different(*WITHOUT_EFFECT)
+USED = different(*WITHOUT_EFFECT, "TRAIN.", "RPN.LOSS", "FRCNN.LOSS", "CASCADE.LOSS")
+
 OBJECTS = batch_of([(1, (8, 10, 40, 50)), (3, (50, 5, 90, 60)), (-1, (0, 40, 30, 64))], [(2, (20, 8, 36, 28))])
 
 
@@ -37,14 +56,21 @@ def test_a_file_is_named_after_what_it_is(make_config, path):
     assert {cfg.BACKBONE.NORM, cfg.FPN.NORM} == ({"GN"} if gn else {"FreezeBN", "None"})
     assert {"_gn_" in head for head in (cfg.FPN.FRCNN_HEAD_FUNC, cfg.FPN.MRCNN_HEAD_FUNC)} == {gn}
     assert cfg.BACKBONE.FREEZE_AT == (0 if "scratch" in parts else 2)
+    loss = next((part.lower() for part in parts if "IoU" in part), "smooth_l1")
+    assert (cfg.FRCNN.LOSS_TYPE, cfg.RPN.LOSS_TYPE) == (loss, loss if "RPN" in parts else "smooth_l1")
     if "quick" not in parts:
         (schedule,) = set(parts) & {f"{k}x" for k in range(1, 10)}
         assert cfg.TRAIN.LR_SCHEDULE == make_config(f"TRAIN.LR_SCHEDULE={schedule}").TRAIN.LR_SCHEDULE
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
-def cfg(request, make_config):
-    return make_config(f"@{os.path.join(ROOT, request.param)}", *CHEAP, tiny=False)
+def test_few_configs_are_as_good_as_others_for_these_tests():
+    assert {"configs/R50-FPN-Mask-1x.cfg", "configs/R50-C4-Mask-1x.cfg", "configs/demo.cfg"} <= set(USED)
+    assert set(USED) <= set(TRAINED) and len(CONFIGS) - len(TRAINED) < 3
+
+
+@pytest.fixture(scope="module", params=TRAINED)
+def cfg(request):
+    return config_of(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +121,9 @@ def test_a_training_step_moves_all_variables_but_the_frozen(cfg, step):
     assert step.moved == to_be_trained(cfg, step.variables)
 
 
-def test_an_image_has_the_same_detections_alone_and_with_a_larger_one(cfg, weights):
+@pytest.mark.parametrize("path", USED)
+def test_an_image_has_the_same_detections_alone_and_with_a_larger_one(path, weights):
+    cfg = config_of(path)
     network = Network(cfg, training=False, weights=weights, rewrite=False)
     larger, smaller = (OBJECTS["images"][b, :h, :w] for b, (h, w) in enumerate(SIZES))
     together, alone = network.detect([larger, smaller]), network.detect([smaller])

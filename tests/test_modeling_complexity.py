@@ -1,3 +1,4 @@
+"""Parameters and floating-point operations of a network."""
 import subprocess
 import sys
 
