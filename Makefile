@@ -24,7 +24,7 @@ demo: $(VENV)/ready
 	@echo "Pictures: $(RUN)/pictures    Metrics: $(RUN)/eval.json    Curves: $(BIN)/tensorboard --logdir $(RUN)"
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV) train_log datasets/shapes .pytest_cache .hypothesis

@@ -31,9 +31,9 @@ def config_of(path):
 
 
 def different(*indifferent):
-    """Those of CONFIGS that differ from the ones before in other keys than the given, here without effect."""
+    """One of all CONFIGS, by the shortest name, that differ at most in the given keys, here without effect."""
     first = {}
-    for path in CONFIGS:
+    for path in sorted(CONFIGS, key=len):
         flat = config_of(path).flatten()
         first.setdefault(str([item for item in flat.items() if not item[0].startswith(indifferent)]), path)
     return sorted(first.values())
