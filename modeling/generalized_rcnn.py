@@ -126,6 +126,7 @@ class GeneralizedRCNN(ModelDesc):
             return images, Padding(image_sizes, padded_shape, self.size_multiple)
 
     def resnet(self, padding):
+        """Returns: ResNet, of features that end where `padding` says"""
         cfg = self.cfg.BACKBONE
         return ResNet(cfg.NORM, cfg.WIDTH, cfg.FREEZE_AT, cfg.FREEZE_AFFINE, cfg.STRIDE_1X1, cfg.TF_PAD_MODE, padding)
 
