@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := train_log/demo
 IMAGES := datasets/shapes/val
 
-.PHONY: setup demo test clean
+.PHONY: setup horovod demo test bench clean
 
 setup: $(VENV)/ready
 
@@ -14,6 +14,17 @@ $(VENV)/ready: requirements.txt requirements-dev.txt
 		"make setup: Python 3.9 to 3.12 is needed for TensorFlow 2.18, this is %d.%d; run make setup PYTHON=python3.11, say" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -r requirements-dev.txt
+	@touch $@
+
+horovod: $(VENV)/horovod
+
+# pip's cache may hold a Horovod that was built against another TensorFlow
+$(VENV)/horovod: $(VENV)/ready requirements-horovod.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off 'cmake<4' 'setuptools<81' wheel
+	PATH="$(CURDIR)/$(BIN):$$PATH" HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 \
+		HOROVOD_WITH_GLOO=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off \
+		--no-cache-dir --no-build-isolation -r requirements-horovod.txt
+	$(BIN)/python -c 'import horovod.tensorflow as hvd; hvd.gloo_built() or exit("Horovod was built without Gloo")'
 	@touch $@
 
 # its batch and learning rate are for one device, so it takes the first GPU where there are more
@@ -25,6 +36,10 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: $(VENV)/ready
+	$(BIN)/python -m benchmarks.train_step
+	$(BIN)/python -m benchmarks.traffic
 
 clean:
 	rm -rf $(VENV) train_log datasets/shapes .pytest_cache .hypothesis

@@ -81,6 +81,16 @@ def visible_gpus():
         return len(tf.config.list_physical_devices("GPU"))
 
 
+def prepare_training():
+    """
+    To be called before a training on a CPU. There the threads of TensorFlow's gradient of CropAndResize lose what two of
+    them add to one pixel, which changes the backbone's gradient by some percent, unless TensorFlow is asked to be
+    deterministic. GPUs lose nothing, and their kernels know no such order.
+    """
+    if not visible_gpus():
+        tf.config.experimental.enable_op_determinism()
+
+
 def resize_shape(height, width, short_edge, max_size):
     """
     The size of an image whose short edge becomes `short_edge`, or less where the long edge would exceed `max_size`.

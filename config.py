@@ -209,7 +209,7 @@ config = AttrDict({
 _C = config
 
 # mode -------------------------------------------------------------------------------------------------------------
-_C.TRAINER = "replicated"     # "replicated": one process, all its GPUs or the CPU
+_C.TRAINER = "replicated"     # "replicated": one process, all its GPUs or the CPU; "horovod": a process for each GPU
 _C.MODE_MASK = True           # Mask R-CNN, or Faster R-CNN
 _C.MODE_FPN = True            # feature pyramid, or a single C4 level
 
@@ -227,7 +227,7 @@ _C.DATA.NUM_CATEGORY = 0               # filled from the data set: how many clas
 _C.BACKBONE.WEIGHTS = ""               # weights to start a training from
 _C.BACKBONE.RESNET_NUM_BLOCKS = (3, 4, 6, 3)    # R50; R101 is (3, 4, 23, 3), R152 is (3, 8, 36, 3)
 _C.BACKBONE.WIDTH = 64                 # channels of the stem; the stages have 4, 8, 16 and 32 times as many
-_C.BACKBONE.NORM = "FreezeBN"          # "FreezeBN", "SyncBN" (so far of each GPU's batch by itself), "GN" or "None"
+_C.BACKBONE.NORM = "FreezeBN"          # "FreezeBN", "SyncBN" (statistics of all GPUs' batches), "GN" or "None"
 _C.BACKBONE.FREEZE_AFFINE = False      # do not train gamma and beta of the norms
 _C.BACKBONE.FREEZE_AT = 2              # 0: train all; 1: freeze the stem; 2: and the first stage
 _C.BACKBONE.TF_PAD_MODE = False        # pad strided convolutions as TensorFlow's "SAME" does
@@ -247,6 +247,8 @@ _C.TRAIN.GRADIENT_CLIP = 0.0           # largest norm of the whole gradient; 0: 
 _C.TRAIN.EVAL_PERIOD = 50              # epochs between evaluations; there is one at the end too
 _C.TRAIN.CHECKPOINT_PERIOD = 5         # epochs between checkpoints; there is one at the end too
 _C.TRAIN.MAX_TO_KEEP = 5               # checkpoints that are kept
+_C.TRAIN.PRECISION = "float32"         # of the layers: "float32", "bfloat16" or "float16"; variables and losses are float32
+_C.TRAIN.COMPRESSION = "none"          # with TRAINER=horovod, "fp16" sends gradients as float16
 _C.TRAIN.SEED = 0                      # of the initial weights, the order of the data and the sampling
 
 # images -----------------------------------------------------------------------------------------------------------
@@ -415,7 +417,9 @@ def _check_images(flat, is_training):
 
 
 def _check_training(flat):
-    _check_choice(flat, "TRAINER", ["replicated"])
+    _check_choice(flat, "TRAINER", ["replicated", "horovod"])
+    _check_choice(flat, "TRAIN.COMPRESSION", ["none", "fp16"])
+    _check_choice(flat, "TRAIN.PRECISION", ["float32", "bfloat16", "float16"])
     schedule = flat["TRAIN.LR_SCHEDULE"]
     _check(len(schedule) > 0 and list(schedule) == sorted(set(schedule)) and schedule[0] > 0,
            f"TRAIN.LR_SCHEDULE={schedule} must be growing numbers of steps, the last of which ends the training")

@@ -23,6 +23,7 @@ import common
 from common import UserError
 import cv2
 import data
+import distributed
 import numpy as np
 import pycocotools.mask as mask_util
 import tabulate
@@ -298,8 +299,10 @@ def write_json(path, value):
 
 
 def progress_bar(total, name):
-    """Returns: a tqdm bar on stderr with the time left; silent where stderr is no terminal"""
-    return tqdm.tqdm(total=total, desc=name, unit="image", file=sys.stderr, disable=None, mininterval=0.5,
+    """Returns: a tqdm bar on stderr with the time left; silent where stderr is no terminal, and on all ranks but the
+    chief"""
+    return tqdm.tqdm(total=total, desc=name, unit="image", file=sys.stderr, mininterval=0.5,
+                     disable=None if distributed.is_chief() else True,
                      dynamic_ncols=True, leave=False)
 
 
@@ -319,7 +322,8 @@ def _wrong_size(record, image):
 
 def predict_dataset(predict, dataset, cfg):
     """
-    Detect the objects in all images of a data set. An image that cannot be used is named on stderr and left out.
+    Detect the objects in all images of a data set. An image that cannot be used is named on stderr and left out. The ranks
+    of a job share the batches out, and each of them returns what all have found.
 
     Args:
         predict (callable): of `modeling.predictor.load_predictor`
@@ -338,20 +342,25 @@ def predict_dataset(predict, dataset, cfg):
     records = dataset.records
     # images of one shape together: little padding in a batch, and few shapes that are new to TensorFlow
     order = sorted(range(len(records)), key=lambda i: resized_shape(records[i]))
-    results, num_bad = [[] for _ in records], 0
-    with progress_bar(len(records), dataset.name) as bar:
-        for i, (image, found) in zip(order, detect_files(predict, [records[i].file_name for i in order], cfg)):
+    # whole batches, which are then the same for any number of ranks
+    mine = [i for place, i in enumerate(order)
+            if place // cfg.TEST.IMS_PER_BATCH % distributed.size() == distributed.rank()]
+    results, num_bad = {}, 0
+    with progress_bar(len(mine), dataset.name) as bar:
+        for i, (image, found) in zip(mine, detect_files(predict, [records[i].file_name for i in mine], cfg)):
             error = found if image is None else _wrong_size(records[i], image)
             if error is None:
                 results[i] = detections_to_coco(records[i].image_id, found, dataset.category_ids)
             else:
                 warn(f"left out: {error}")
                 num_bad += 1
-            if num_bad > MAX_BAD_IMAGES * len(records):
-                raise UserError(f"data set {dataset.name}: {num_bad} of its {len(records)} images cannot be used, "
+            if num_bad > MAX_BAD_IMAGES * len(mine):
+                raise UserError(f"data set {dataset.name}: {num_bad} of {len(mine)} images cannot be used, "
                                 f"the last because {error}")
             bar.update()
-    return [result for of_image in results for result in of_image]
+    for found in distributed.gather(list(results.items())):
+        results.update(found)
+    return [result for i in sorted(results) for result in results[i]]
 
 
 # metrics ------------------------------------------------------------------------------------------------------------
@@ -516,10 +525,12 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print):
         report (callable): takes the text of the tables
 
     Returns:
-        dict: of `evaluate_results`
+        dict: of `evaluate_results`; None on all ranks but the chief
     """
     start = time.monotonic()
     results = predict_dataset(predict, dataset, cfg)
+    if not distributed.is_chief():
+        return None
     seconds = time.monotonic() - start
     if output:
         write_json(output, results)

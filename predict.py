@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 import data
+import distributed
 import eval as evaluation
 import viz
 from common import UserError
@@ -281,7 +282,7 @@ def _wait_for_key(picture):
 # --evaluate ---------------------------------------------------------------------------------------------------------
 def evaluate_model(load, words, output):
     """
-    Evaluate a model on each of DATA.VAL, write its COCO results and print the metrics.
+    Evaluate a model on each of DATA.VAL, write its COCO results and print the metrics. The ranks of a job share the work.
 
     Args:
         load (str), words (list[str]): as `Detector` takes them
@@ -308,7 +309,8 @@ def evaluate_model(load, words, output):
     metrics = {}
     for dataset, path in zip(datasets, outputs):
         metrics[dataset.name] = evaluation.evaluate_dataset(predict, dataset, cfg, path)
-        print(f"detections written to {path}")
+        if distributed.is_chief():
+            print(f"detections written to {path}")
     return metrics
 
 
@@ -362,7 +364,10 @@ def main(words=None):
     if args.predict:
         predict_images(args.load, args.config, args.predict, args.output, args.show)
     elif args.evaluate:
-        evaluate_model(args.load, args.config, args.evaluate)
+        if distributed.launched() > 1:
+            distributed.init()
+        with distributed.member():
+            evaluate_model(args.load, args.config, args.evaluate)
     else:
         export_weights(args.load, args.export)
 

@@ -2,31 +2,27 @@
 """Train a detector: `./train.py --logdir RUN --config KEY=VALUE …`."""
 import argparse
 import os
-import re
 import shutil
 import sys
-import time
 
-from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error, visible_gpus
+from common import ArgumentParser, UserError, exit_on_user_error, prepare_training, visible_gpus
 
-import numpy as np
-import tqdm
 from tensorpack import tfv1
 from tensorpack.callbacks import (
-    Callback, EnableCallbackIf, MergeAllSummaries, ModelSaver, MovingAverageSummary, RunUpdateOps,
-    ScheduledHyperParamSetter, TFEventWriter)
+    EnableCallbackIf, MergeAllSummaries, MovingAverageSummary, RunUpdateOps, ScheduledHyperParamSetter, TFEventWriter)
 from tensorpack.input_source import QueueInput
 from tensorpack.tfutils.sessinit import JustCurrentSession, SaverRestore
-from tensorpack.train import (
-    SimpleTrainer, StopTraining, SyncMultiGPUTrainerReplicated, TrainConfig, launch_train_with_config)
+from tensorpack.train import TrainConfig, launch_train_with_config
 from tensorpack.utils import logger
 
 import data
-from config import config, finalize_configs, load_config, save_config
-from eval import evaluate_dataset, write_json
+import distributed
+from callbacks import EpochLength, Evaluation, Progress, StopOnSignal
+from checkpoint import CheckpointSaver, clean_folder
+from config import AttrDict, config, finalize_configs, load_config, save_config
 from modeling.generalized_rcnn import GeneralizedRCNN, total_batch
-from modeling.predictor import as_predict_function
 from modeling.weights import LoadWeights, check_fit, find_run, network_variables, read_weights
+from trainers import make_trainer
 
 
 class Schedule:
@@ -62,104 +58,6 @@ class Schedule:
             "learning_rate", [(step, self.learning_rate(step)) for step in corners], interp="linear", step_based=True)
 
 
-class Progress(Callback):
-    """
-    One bar for the whole training, with the losses. Stops the training when one of them is not finite.
-
-    Attributes:
-        error (UserError): why the training was stopped, or None
-    """
-
-    error = None
-
-    _chief_only = False
-
-    def __init__(self, loss_names, num_steps, images_per_step):
-        self.loss_names = loss_names
-        self.num_steps = num_steps
-        self.images_per_step = images_per_step
-
-    def _setup_graph(self):
-        towers = self.trainer.towers.training()
-        losses = [[tower.get_tensor(name) for name in self.loss_names] for tower in towers]
-        images = [tower.get_tensor("image_ids") for tower in towers]
-        self._fetches = tfv1.train.SessionRunArgs([losses, images])
-
-    def _before_train(self):
-        self._mean = None
-        self._started, self._first_step, self._last_line = time.time(), self.global_step, time.time()
-        self._bar = tqdm.tqdm(total=self.num_steps, initial=self.global_step, unit="step", dynamic_ncols=True,
-                              disable=not sys.stderr.isatty(), smoothing=0.05)
-
-    def _before_run(self, _):
-        return self._fetches
-
-    def _after_run(self, _, run_values):
-        losses, images = run_values.results
-        for tower_losses, tower_images in zip(losses, images):
-            bad = [name for name, value in zip(self.loss_names, tower_losses) if not np.isfinite(value)]
-            if bad:
-                self.error = UserError(
-                    f"training stopped at step {self.global_step}: {', '.join(bad)} not finite for the images "
-                    f"{', '.join(map(str, tower_images))}; the checkpoints in {logger.get_logger_dir()} are older. "
-                    "Lower TRAIN.BASE_LR, lengthen TRAIN.WARMUP, or set TRAIN.GRADIENT_CLIP, and go on with --resume")
-                raise StopTraining()
-        mean = np.mean(losses, axis=0)
-        self._mean = mean if self._mean is None else 0.95 * self._mean + 0.05 * mean
-
-    def _describe(self):
-        *parts, total = self._mean
-        names = [re.sub("fastrcnn|cascade_stage", "box", name).replace("_loss", "").replace("maskrcnn", "mask")
-                 for name in self.loss_names[:-1]]
-        parts = " ".join(f"{name} {value:.2f}" for name, value in zip(names, parts) if name != "wd_cost")
-        rate = (self.global_step - self._first_step) * self.images_per_step / (time.time() - self._started)
-        return f"loss {total:.2f} ({parts}), {rate:.1f} images/s"
-
-    def _trigger_step(self):
-        if self._bar.disable:
-            self._maybe_print_line()
-            return
-        self._bar.set_postfix_str(self._describe(), refresh=False)
-        self._bar.update()
-
-    def _maybe_print_line(self, period=20):
-        now = time.time()
-        if now - self._last_line < period and self.global_step < self.num_steps:
-            return
-        self._last_line = now
-        left = (now - self._started) / (self.global_step - self._first_step) * (self.num_steps - self.global_step)
-        logger.info(f"step {self.global_step}/{self.num_steps}: {self._describe()}, "
-                    f"{tqdm.tqdm.format_interval(left)} to go")
-
-    def _after_train(self):
-        self._bar.close()
-
-
-class Evaluation(Callback):
-    """Evaluates the data sets, writes eval.json and the detections into the run's folder, and shows the metrics."""
-
-    def __init__(self, cfg, datasets, model):
-        self.cfg, self.datasets, self.model = cfg, datasets, model
-
-    def _setup_graph(self):
-        inputs, outputs = self.model.inference_tensor_names()
-        device = 0 if self.cfg.TRAIN.NUM_GPUS else -1
-        self._predict = as_predict_function(self.trainer.get_predictor(inputs, outputs, device=device))
-
-    def _trigger_epoch(self):
-        folder, step = logger.get_logger_dir(), int(self.global_step)
-        report = {}
-        for dataset in self.datasets:
-            output = os.path.join(folder, f"detections-{dataset.name}-{step}.json")
-            metrics = evaluate_dataset(self._predict, dataset, self.cfg, output, report=logger.info)
-            report[dataset.name] = dict(metrics, step=step)
-            for kind, values in metrics.items():
-                for name, value in values.items():
-                    if value is not None:
-                        self.trainer.monitors.put_scalar(f"{dataset.name}/{kind}/{name}", value)
-        write_json(os.path.join(folder, "eval.json"), report)
-
-
 def parse_args():
     parser = ArgumentParser(
         description="Train Faster R-CNN or Mask R-CNN on COCO-format data, on all visible GPUs or on the CPU.",
@@ -183,31 +81,76 @@ def parse_args():
     return args
 
 
+def join_job(args):
+    """Become a rank of the job, if the config that --logdir or the command line gives asks for it."""
+    asked = config.clone()
+    if args.resume and os.path.exists(config_path(args)):
+        load_config(asked, config_path(args))
+    asked.update_args(args.config)
+    if asked.TRAINER == "horovod":
+        distributed.init()
+    elif distributed.launched() > 1:
+        raise UserError(f"{distributed.launched()} processes were started to train by themselves, in one folder; add "
+                        "TRAINER=horovod to --config, or start ./train.py alone")
+
+
+def config_path(args):
+    return os.path.join(args.logdir, "config.json")
+
+
 def find_checkpoint(args):
-    """Returns: path of the checkpoint that --resume goes on from, whose config is then loaded; None without --resume"""
-    if not args.resume:
-        if os.path.exists(os.path.join(args.logdir, "config.json")) and not args.overwrite:
-            raise UserError(f"--logdir {args.logdir} holds a run already; add --resume to go on with it, "
-                            "--overwrite to delete it, or take another folder")
-        return None
-    checkpoint, config_path = find_run(args.logdir)
-    load_config(config, config_path or os.path.join(args.logdir, "config.json"))
-    return checkpoint
+    """
+    What a run starts from. The chief alone reads the run's folder, as others may be on machines that lack it.
+
+    Returns:
+        path of the checkpoint that --resume goes on from, whose config is then loaded, or None; and its step
+    """
+    found = None
+    if distributed.is_chief():
+        if not args.resume:
+            if os.path.exists(config_path(args)) and not args.overwrite:
+                raise UserError(f"--logdir {args.logdir} holds a run already; add --resume to go on with it, "
+                                "--overwrite to delete it, or take another folder")
+        else:
+            clean_folder(args.logdir)
+            checkpoint, _ = find_run(args.logdir)
+            load_config(config, config_path(args))
+            step = int(tfv1.train.load_checkpoint(checkpoint).get_tensor("global_step"))
+            found = checkpoint, step, config.to_dict()
+    found = distributed.gather(found)[0]
+    if found is None:
+        return None, 0
+    checkpoint, step, saved_config = found
+    for key, value in AttrDict(saved_config).flatten().items():
+        config.set(key, value)
+    return checkpoint, step
 
 
 def prepare_config(args):
     """Fill the config from the command line and the data. Returns: lists of data sets, to train on and to evaluate"""
     config.update_args(args.config)
-    train_sets = data.load_datasets(config, config.DATA.TRAIN)
-    val_sets = data.load_datasets(config, config.DATA.VAL)
+    with distributed.chief_first():
+        train_sets = data.load_datasets(config, config.DATA.TRAIN)
+        val_sets = data.load_datasets(config, config.DATA.VAL)
     data.fill_categories(config, train_sets + val_sets)
-    num_gpus = visible_gpus()
-    if config.TRAIN.NUM_GPUS > num_gpus:
-        raise UserError(f"config: TRAIN.NUM_GPUS={config.TRAIN.NUM_GPUS}, but {num_gpus} GPUs are visible; "
-                        "0 takes what there is")
-    config.TRAIN.NUM_GPUS = config.TRAIN.NUM_GPUS or num_gpus
+    config.TRAIN.NUM_GPUS = num_towers(config)
     finalize_configs(config, is_training=True)
     return train_sets, val_sets
+
+
+def num_towers(cfg):
+    """Returns: int, GPUs to train on, of all ranks, or 0 for the CPU alone; a rank counts as one also on a CPU"""
+    wanted, visible = cfg.TRAIN.NUM_GPUS, visible_gpus()
+    if cfg.TRAINER == "horovod":
+        if wanted not in (0, distributed.size()):
+            raise UserError(f"config: TRAIN.NUM_GPUS={wanted}, but {distributed.size()} processes were started; leave it 0")
+        if 0 < visible < distributed.job().local_size:
+            raise UserError(f"{distributed.job().local_size} processes on this machine share {visible} GPUs; "
+                            "start one for each GPU")
+        return distributed.size()
+    if wanted > visible:
+        raise UserError(f"config: TRAIN.NUM_GPUS={wanted}, but {visible} GPUs are visible; 0 takes what there is")
+    return wanted or visible
 
 
 class Resume(SaverRestore):
@@ -219,7 +162,9 @@ class Resume(SaverRestore):
 
 
 def session_init(args, checkpoint):
-    """Returns: tensorpack's SessionInit for what the run starts from"""
+    """Returns: tensorpack's SessionInit for what the run starts from; the chief's reaches all ranks"""
+    if not distributed.is_chief():
+        return JustCurrentSession()
     if checkpoint:
         return Resume(checkpoint)
     if args.load:
@@ -231,15 +176,15 @@ def session_init(args, checkpoint):
 
 def open_logdir(args):
     """Make the run's folder, with the final config in it."""
-    if args.overwrite and os.path.exists(os.path.join(args.logdir, "config.json")):
+    if args.overwrite and os.path.exists(config_path(args)):
         shutil.rmtree(args.logdir)
     logger.set_logger_dir(args.logdir, action="k")
-    save_config(config, os.path.join(args.logdir, "config.json"))
+    save_config(config, config_path(args))
 
 
-def train(dataflow, val_sets, schedule, init, start_step):
+def train(dataflow, val_sets, schedule, init, start_step, logdir):
     """
-    Train the model of the config, in the folder of the logger.
+    Train the model of the config.
 
     Args:
         dataflow (DataFlow): of training batches
@@ -247,64 +192,90 @@ def train(dataflow, val_sets, schedule, init, start_step):
         schedule (Schedule)
         init (SessionInit): what to start from
         start_step (int): steps that were taken before
+        logdir (str): the run's folder
+
+    Returns:
+        bool: False when a signal ended it before its last step
 
     Raises:
-        UserError: a loss is not finite, or the data cannot be read
+        UserError: a loss is not finite, the data cannot be read, or a checkpoint cannot be written
     """
     model = GeneralizedRCNN(config)
-    last_epoch = schedule.num_epochs
-    last_step = last_epoch * schedule.steps_per_epoch
-    progress = Progress(model.loss_names(), last_step, total_batch(config.TRAIN))
-    saver = ModelSaver(max_to_keep=config.TRAIN.MAX_TO_KEEP, keep_checkpoint_every_n_hours=1e6)
+    progress = Progress(model.loss_names(), schedule.num_steps, total_batch(config.TRAIN))
+    saver = CheckpointSaver(logdir, config.TRAIN.MAX_TO_KEEP)
+    evaluation = Evaluation(config, val_sets, model)
+    stop = StopOnSignal(saver, evaluation)
 
     def every(period):
-        return lambda callback: callback.epoch_num % period == 0 or callback.epoch_num == last_epoch
+        return lambda callback: callback.epoch_num % period == 0 or callback.epoch_num == schedule.num_epochs
 
+    prepare_training()
     tfv1.set_random_seed(config.TRAIN.SEED)
-    trainer = SyncMultiGPUTrainerReplicated(config.TRAIN.NUM_GPUS) if config.TRAIN.NUM_GPUS > 1 else SimpleTrainer()
+    trainer = make_trainer(config.TRAINER, config.TRAIN.NUM_GPUS, config.TRAIN.COMPRESSION)
     launch_train_with_config(TrainConfig(
         model=model,
         data=QueueInput(dataflow, queue=tfv1.FIFOQueue(4, [spec.dtype for spec in model.get_input_signature()])),
         callbacks=[
             schedule.setter(),
+            EpochLength(schedule.steps_per_epoch, schedule.num_steps),
             progress,
             EnableCallbackIf(saver, every(config.TRAIN.CHECKPOINT_PERIOD)),
-            EnableCallbackIf(Evaluation(config, val_sets, model), every(config.TRAIN.EVAL_PERIOD))],
+            EnableCallbackIf(evaluation, every(config.TRAIN.EVAL_PERIOD)).set_chief_only(False),
+            stop],
         extra_callbacks=[MovingAverageSummary(), MergeAllSummaries(), RunUpdateOps()],
-        monitors=[TFEventWriter()],
-        session_creator=QuietSessionCreator(),
+        monitors=[TFEventWriter()] if distributed.is_chief() else [],
+        session_creator=distributed.session_creator(),
         session_init=init,
         steps_per_epoch=schedule.steps_per_epoch,
         starting_epoch=start_step // schedule.steps_per_epoch + 1,
-        max_epoch=last_epoch), trainer)
+        max_epoch=schedule.num_epochs), trainer)
 
     # tensorpack ends a training quietly whose input ends
     if progress.error or dataflow.error:
         raise progress.error or dataflow.error
-    if trainer.global_step < last_step:
-        raise RuntimeError(f"training stopped at step {trainer.global_step} of {last_step}, see the run's log.log")
+    if trainer.global_step < schedule.num_steps and not stop.stopped:
+        raise RuntimeError(f"training stopped at step {trainer.global_step} of {schedule.num_steps}, "
+                           "see the run's log.log")
+    return not stop.stopped
 
 
-def main():
-    args = parse_args()
-    checkpoint = find_checkpoint(args)
+def run(args):
+    checkpoint, start_step = find_checkpoint(args)
     train_sets, val_sets = prepare_config(args)
     init = session_init(args, checkpoint)
-    start_step = int(tfv1.train.load_checkpoint(checkpoint).get_tensor("global_step")) if checkpoint else 0
     schedule = Schedule(config.TRAIN)
     if start_step >= schedule.num_steps:
         raise UserError(f"--logdir {args.logdir} has reached its last step, {start_step}; "
                         "to train on, give --config a longer TRAIN.LR_SCHEDULE")
-    dataflow = data.get_train_dataflow(config, train_sets)
+    # each tower of this process takes a batch in each step
+    towers = max(config.TRAIN.NUM_GPUS, 1) // distributed.size()
+    dataflow = data.get_train_dataflow(
+        config, train_sets, start_step * towers, distributed.rank(), distributed.size())
 
-    open_logdir(args)
-    device = f"{config.TRAIN.NUM_GPUS} GPUs" if config.TRAIN.NUM_GPUS else "the CPU"
-    logger.info(f"Training on {device}, {total_batch(config.TRAIN)} images a step, {schedule.num_steps} steps"
+    if distributed.is_chief():
+        open_logdir(args)
+    logger.info(f"Training on {describe_devices()}, {total_batch(config.TRAIN)} images a step, {schedule.num_steps} steps"
                 + (f", from step {start_step}" if start_step else ""))
     tfv1.disable_eager_execution()
-    train(dataflow, val_sets, schedule, init, start_step)
-    logger.info(f"The run is in {args.logdir}: checkpoints, eval.json, "
-                f"and events for `tensorboard --logdir {args.logdir}`")
+    if train(dataflow, val_sets, schedule, init, start_step, args.logdir):
+        logger.info(f"The run is in {args.logdir}: checkpoints, eval.json, "
+                    f"and events for `tensorboard --logdir {args.logdir}`")
+    else:
+        logger.info(f"Stopped on request. To go on: {sys.argv[0]} --logdir {args.logdir} --resume")
+
+
+def describe_devices():
+    """Returns: str, what the training runs on"""
+    if distributed.size() > 1:
+        return f"{distributed.size()} processes" + (", each on a GPU" if visible_gpus() else ", on CPUs")
+    return f"{config.TRAIN.NUM_GPUS} GPUs" if config.TRAIN.NUM_GPUS and visible_gpus() else "the CPU"
+
+
+def main():
+    args = parse_args()
+    join_job(args)
+    with distributed.member():
+        run(args)
 
 
 if __name__ == "__main__":

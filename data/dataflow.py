@@ -4,7 +4,7 @@ The training dataflow: from records of images to padded batches, prepared in wor
     _Order -> _Workers (TrainMapper) -> _GoodOnly -> _Batches -> TrainDataFlow
 
 Every image travels with its place in the order and with the seed of its random choices. So the stream of batches is the
-same whatever the number of workers.
+same whatever the number of workers, can be entered at any batch, and can be dealt out to any number of processes.
 """
 import contextlib
 import heapq
@@ -54,23 +54,27 @@ def load_image(path):
     return image
 
 
-def get_train_dataflow(cfg, datasets):
+def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1):
     """
-    The endless stream of training batches.
+    The endless stream of training batches, or of several such processes the part of one of them.
 
     `reset_state` starts the worker processes; call it before a TensorFlow session exists.
 
     Args:
         cfg (AttrDict)
         datasets (list[Dataset]): joined
+        first_batch (int): how many batches a training that is resumed took of this stream before
+        rank (int), num_ranks (int): this process takes every `num_ranks`-th batch, from number `rank` on
 
     Returns:
-        DataFlow of [images, image_sizes, image_ids, gt_boxes, gt_labels, gt_masks], the last only with MODE_MASK:
+        DataFlow of [images, image_sizes, image_ids, seeds, gt_boxes, gt_labels, gt_masks], the last only with
+        MODE_MASK:
 
         images: uint8 (B, H, W, 3) BGR, padded with zeros at the right and the bottom. B is TRAIN.IMS_PER_GPU, and the
             images of a batch are all landscape or all portrait
         image_sizes: int32 (B, 2), true height and width
         image_ids: int64 (B,)
+        seeds: int64 (B,), for the random choices that the network makes of each image
         gt_boxes: float32 (B, G, 4) in the pixels of `images`. G is the largest number of boxes, at least 1
         gt_labels: int32 (B, G), 1..N for an object, -1 for a crowd region, 0 for padding
         gt_masks: uint8 (B, G, M, M) of 0 and 1, box-frame masks (see `augment`); zeros for crowds and padding
@@ -90,7 +94,7 @@ def get_train_dataflow(cfg, datasets):
     mapper = TrainMapper(cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE,
                          cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None)
     batch_size, num_workers = cfg.TRAIN.IMS_PER_GPU, cfg.DATA.NUM_WORKERS
-    flow = _Order(records, cfg.TRAIN.SEED)
+    flow = _Order(records, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks)
     if num_workers > 0:
         # enough in flight to keep all workers busy while a batch is collected; each image takes a few MB
         flow = _Workers(flow, num_workers, mapper, buffer_size=max(4 * num_workers, 2 * batch_size))
@@ -106,6 +110,8 @@ class Sample:
 
     image: np.ndarray
     image_id: int
+    seed: int
+    is_portrait: bool
     boxes: np.ndarray
     labels: np.ndarray
     masks: np.ndarray
@@ -186,7 +192,7 @@ class TrainMapper:
             image, boxes = augment.flip_image(image), augment.flip_boxes(boxes, new_size[1])
             masks = None if masks is None else augment.flip_masks(masks)
         labels = np.where(record.is_crowd, CROWD_LABEL, record.labels).astype(np.int32)
-        return Sample(image, record.image_id, boxes, labels, masks)
+        return Sample(image, record.image_id, seed, _is_portrait(record), boxes, labels, masks)
 
     def _make_masks(self, record):
         """Returns: uint8 (n, M, M) box-frame masks, zeros for crowds; None without mask_resolution"""
@@ -204,27 +210,45 @@ class TrainMapper:
 
 
 # the stream -------------------------------------------------------------------------------------------------------
-class _Order(DataFlow):
-    """Endless [index, record, seed]: each pass over the records is shuffled anew, and each image gets a new seed."""
+def _is_portrait(record):
+    return record.height > record.width
 
-    def __init__(self, records, seed):
+
+class _Order(DataFlow):
+    """
+    Endless [index, record, seed]: each pass over the records is shuffled anew, and each image gets a new seed.
+
+    They come in groups of `group_size` landscape or portrait images. Of these groups the stream has every `step`-th, from
+    number `start` on.
+    """
+
+    def __init__(self, records, seed, group_size, start, step):
         self._records = records
         self._seed = seed
+        self._group_size = group_size
+        self._start, self._step = start, step
 
     def reset_state(self):
-        self._stream = self._generate()
+        groups = itertools.islice(self._groups(), self._start, None, self._step)
+        pairs = itertools.chain.from_iterable(groups)
+        self._stream = ([index, self._records[i], seed] for index, (i, seed) in enumerate(pairs))
 
     def __iter__(self):
         return self._stream
 
-    def _generate(self):
-        index = itertools.count()
+    def _groups(self):
+        is_portrait = [_is_portrait(record) for record in self._records]
+        groups = {True: [], False: []}
         for epoch in itertools.count():
             rng = np.random.default_rng([self._seed, epoch])
             order = rng.permutation(len(self._records))
             seeds = rng.integers(2**63, size=len(self._records))
-            for i, seed in zip(order, seeds):
-                yield [next(index), self._records[i], int(seed)]
+            for i, seed in zip(order.tolist(), seeds.tolist()):
+                group = groups[is_portrait[i]]
+                group.append((i, seed))
+                if len(group) == self._group_size:
+                    yield tuple(group)
+                    group.clear()
 
 
 class _Workers(MultiProcessMapData):
@@ -332,11 +356,10 @@ class _Batches(ProxyDataFlow):
 
     def __iter__(self):
         for sample in self.ds:
-            is_portrait = sample.image.shape[0] > sample.image.shape[1]
-            group = self._waiting[is_portrait]
+            group = self._waiting[sample.is_portrait]
             group.append(sample)
             if len(group) == self._batch_size:
-                self._waiting[is_portrait] = []
+                self._waiting[sample.is_portrait] = []
                 yield collate(group)
 
 
@@ -349,9 +372,9 @@ def collate(samples):
         list: a batch, see `get_train_dataflow`
     """
     images, image_sizes = common.pad_batch([s.image for s in samples])
-    image_ids = np.array([s.image_id for s in samples], dtype=np.int64)
+    image_ids, seeds = np.array([(s.image_id, s.seed) for s in samples], dtype=np.int64).T
     num_boxes = max(1, max(len(s.boxes) for s in samples))
-    batch = [images, image_sizes, image_ids, _pad([s.boxes for s in samples], num_boxes),
+    batch = [images, image_sizes, image_ids, seeds, _pad([s.boxes for s in samples], num_boxes),
              _pad([s.labels for s in samples], num_boxes)]
     if samples[0].masks is not None:
         batch.append(_pad([s.masks for s in samples], num_boxes))

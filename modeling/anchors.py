@@ -37,7 +37,7 @@ def grid_anchors(height, width, stride, sizes, ratios):
     return tf.reshape(centers + cell_anchors(sizes, ratios), [-1, 4])
 
 
-def label_anchors(anchors, gt_boxes, gt_labels, image_sizes, positive_thresh, negative_thresh, crowd_thresh):
+def label_anchors(anchors, exists, gt_boxes, gt_labels, image_sizes, positive_thresh, negative_thresh, crowd_thresh):
     """
     An anchor is positive when its IoU with some box is at least `positive_thresh`, or when no other anchor overlaps
     some box more; negative when its IoU is below `negative_thresh` with all boxes; else neither. Anchors that leave
@@ -45,6 +45,7 @@ def label_anchors(anchors, gt_boxes, gt_labels, image_sizes, positive_thresh, ne
 
     Args:
         anchors: (A, 4)
+        exists: bool (B, A), False for anchors of cells beyond an image's feature map, which are neither as well
         gt_boxes: (B, G, 4)
         gt_labels: int32 (B, G): 1.. an object, 0 padding, -1 a crowd region
         image_sizes: int32 (B, 2), heights and widths
@@ -53,7 +54,7 @@ def label_anchors(anchors, gt_boxes, gt_labels, image_sizes, positive_thresh, ne
         int32 (B, A): 1 positive, 0 negative, -1 neither; int32 (B, A): the index of the best box
     """
     limits = tf.cast(image_sizes, tf.float32)[:, None]
-    inside = (tf.reduce_all(anchors[None, :, :2] >= 0, axis=-1)
+    inside = (exists & tf.reduce_all(anchors[None, :, :2] >= 0, axis=-1)
               & (anchors[None, :, 2] <= limits[..., 1]) & (anchors[None, :, 3] <= limits[..., 0]))
     pairs = anchors[None, :, None], gt_boxes[:, None]
     candidate = inside[:, :, None] & (gt_labels > 0)[:, None]

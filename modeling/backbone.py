@@ -4,9 +4,10 @@ import contextlib
 import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import Conv2D, MaxPooling
+from tensorpack.tfutils.tower import get_current_tower_context
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
-from .layers import normalize
+from .layers import FixedNormConv2D, normalize
 
 
 class ResNet:
@@ -90,6 +91,10 @@ class ResNet:
         else:
             initializer = tfv1.variance_scaling_initializer(
                 scale=2.0, mode="fan_out", distribution="untruncated_normal")
+        has_fixed_norm = norm == "FreezeBN" or norm == "SyncBN" and not get_current_tower_context().is_training
+        if has_fixed_norm:
+            gamma_initializer = tfv1.zeros_initializer() if ends_branch else tfv1.ones_initializer()
+            return FixedNormConv2D(name, x, channels, kernel, stride, padding, initializer, gamma_initializer)
         return Conv2D(name, x, channels, kernel, strides=stride, padding=padding, use_bias=norm == "None",
                       kernel_initializer=initializer,
                       activation=lambda y: normalize(y, norm, ends_branch, self.padding, output_stride))

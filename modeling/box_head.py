@@ -62,17 +62,17 @@ def fastrcnn_outputs(features, num_classes, class_agnostic=False):
         class_agnostic (bool): one box for all classes
 
     Returns:
-        logits (R, num_classes), and deltas (R, num_boxes, 4), where num_boxes is 1 or num_classes
+        float32 logits (R, num_classes), and deltas (R, num_boxes, 4), where num_boxes is 1 or num_classes
     """
     num_boxes = 1 if class_agnostic else num_classes
     logits = FullyConnected(
         "class", features, num_classes, kernel_initializer=tfv1.random_normal_initializer(stddev=0.01))
     deltas = FullyConnected(
         "box", features, num_boxes * 4, kernel_initializer=tfv1.random_normal_initializer(stddev=0.001))
-    return logits, tf.reshape(deltas, [-1, num_boxes, 4])
+    return tf.cast(logits, tf.float32), tf.reshape(tf.cast(deltas, tf.float32), [-1, num_boxes, 4])
 
 
-def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights, max_log_scale, loss_type):
+def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, shares, reg_weights, max_log_scale, loss_type):
     """
     Cross entropy over all RoIs, and a loss of the boxes of the foreground; both are divided by the number of all RoIs.
 
@@ -82,6 +82,7 @@ def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights, max
         rois: (R, 4)
         labels: int32 (R,), in 0..num_classes - 1, 0 for background
         target_boxes: (R, 4), the ground truth of each foreground RoI; of the others, anything
+        shares: (R,), see `losses.image_shares`
         reg_weights: 4 numbers, see `boxes.encode`
         max_log_scale (float): see `boxes.decode`
         loss_type (str): of the boxes, see `losses.box_loss`
@@ -90,7 +91,7 @@ def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights, max
         label_loss, box_loss: scalars
     """
     cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    label_loss = mean_over(cross_entropy, tf.size(labels))
+    label_loss = tf.reduce_sum(cross_entropy * shares)
 
     foreground = tf.reshape(tf.where(labels > 0), [-1])
     fg_labels = tf.gather(labels, foreground)
@@ -106,7 +107,7 @@ def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, reg_weights, max
             tf.identity(mean_over(tf.gather(correct, foreground), tf.size(foreground)), name="fg_accuracy"),
             tf.cast(tf.size(foreground), tf.float32, name="num_fg"),
             *mean_ious(*regression, reg_weights, max_log_scale))
-    return label_loss, mean_over(fg_loss, tf.size(labels))
+    return label_loss, tf.reduce_sum(fg_loss * tf.gather(shares, foreground))
 
 
 def fastrcnn_predictions(boxes, scores, image_index, batch, score_thresh, nms_thresh, max_detections):

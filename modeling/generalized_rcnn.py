@@ -6,8 +6,9 @@ import tensorflow as tf
 from tensorpack import ModelDesc, tfv1
 from tensorpack.models import l2_regularizer, regularize_cost
 from tensorpack.tfutils import optimizer
-from tensorpack.tfutils.gradproc import FilterNoneGrad, GlobalNormClip
+from tensorpack.tfutils.gradproc import GlobalNormClip
 from tensorpack.tfutils.summary import add_moving_summary
+from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from . import boxes as box_ops
 from .anchors import grid_anchors, label_anchors
@@ -16,8 +17,10 @@ from .box_head import (
     fastrcnn_2fc_head, fastrcnn_4conv1fc_head, fastrcnn_losses, fastrcnn_outputs, fastrcnn_predictions)
 from .cascade import match_boxes, scale_gradient
 from .fpn import fpn
-from .layers import on_rois
+from .layers import float32_variables, on_rois
+from .losses import image_shares
 from .mask_head import mask_targets, maskrcnn_loss, maskrcnn_upxconv_head, select_class
+from .optimizers import AccumulatedOptimizer, LossScaledOptimizer
 from .padding import NoPadding, Padding, round_up
 from .roi_pool import multilevel_roi_align
 from .rpn import generate_proposals, rpn_head, rpn_losses
@@ -56,10 +59,16 @@ class GeneralizedRCNN(ModelDesc):
             self.box_roi_size, self.mask_roi_size, self.mask_size = 14, 14, 14
         self.box_stages = _box_stages(cfg)
 
+    @property
+    def dtype(self):
+        """Of the layers. Their variables, the boxes and the losses are float32."""
+        return tf.as_dtype(self.cfg.TRAIN.PRECISION if self.training else tf.float32)
+
     def inputs(self):
         """
         images: uint8 (B, H, W, 3), BGR, padded with zeros at the right and bottom; image_sizes: int32 (B, 2), true
-        heights and widths. Only in training: image_ids: int64 (B,); gt_boxes: float32 (B, G, 4), G >= 1;
+        heights and widths. Only in training: image_ids: int64 (B,); seeds: int64 (B,), of each image's random choices;
+        gt_boxes: float32 (B, G, 4), G >= 1;
         gt_labels: int32 (B, G), 1.. an object, 0 padding, -1 a crowd region; gt_masks: uint8 (B, G, M, M), see
         `mask_head.mask_targets`.
         """
@@ -67,6 +76,7 @@ class GeneralizedRCNN(ModelDesc):
             tf.TensorSpec((None, None, None, 3), tf.uint8, "images"),
             tf.TensorSpec((None, 2), tf.int32, "image_sizes"),
             tf.TensorSpec((None,), tf.int64, "image_ids"),
+            tf.TensorSpec((None,), tf.int64, "seeds"),
             tf.TensorSpec((None, None, 4), tf.float32, "gt_boxes"),
             tf.TensorSpec((None, None), tf.int32, "gt_labels")]
         if self.cfg.MODE_MASK:
@@ -85,22 +95,28 @@ class GeneralizedRCNN(ModelDesc):
         names = [f"{head}_{loss}" for head in heads for loss in ("label_loss", "box_loss")]
         return names + (["maskrcnn_loss"] if self.cfg.MODE_MASK else []) + ["wd_cost", "total_cost"]
 
-    def build_graph(self, images, image_sizes, image_ids, gt_boxes, gt_labels, gt_masks=None):
+    def build_graph(self, images, image_sizes, image_ids, seeds, gt_boxes, gt_labels, gt_masks=None):
         if self.training:
-            for tensor in (images, image_sizes, gt_boxes, gt_labels):
+            for tensor in (images, image_sizes, seeds, gt_boxes, gt_labels):
                 tensor.set_shape([self.cfg.TRAIN.IMS_PER_GPU] + [None] * (len(tensor.shape) - 1))
 
+        with custom_getter_scope(float32_variables):
+            return self.network(images, image_sizes, seeds, gt_boxes, gt_labels, gt_masks)
+
+    def network(self, images, image_sizes, seeds, gt_boxes, gt_labels, gt_masks):
+        """Returns: scalar, the sum of the losses, which are in the graph as `loss_names`; None in inference"""
         images, padding = self.preprocess(images, image_sizes)
         features = self.backbone(images, padding)
-        proposals, proposal_scores, losses = self.rpn(features, padding, image_sizes, gt_boxes, gt_labels)
+        proposals, proposal_scores, losses = self.rpn(features, padding, image_sizes, seeds, gt_boxes, gt_labels)
         # boxes are cropped with samples half a pixel beyond the outermost pixel centres
-        pyramid = [padding.repeat_border(x, stride) for x, stride in zip(features[:4], self.strides)]
+        pyramid = [tf.cast(padding.repeat_border(x, stride), tf.float32)
+                   for x, stride in zip(features[:4], self.strides)]
 
         if not self.training:
             self.detect(pyramid, proposals, proposal_scores, image_sizes)
             return None
         losses += self.roi_losses(
-            pyramid, proposals, proposal_scores, image_sizes, gt_boxes, gt_labels, gt_masks)
+            pyramid, proposals, proposal_scores, image_sizes, seeds, gt_boxes, gt_labels, gt_masks)
         losses.append(regularize_cost(".*/W", l2_regularizer(self.cfg.TRAIN.WEIGHT_DECAY), name="wd_cost"))
         named = [tf.identity(loss, name=name) for loss, name in zip(losses[:-1], self.loss_names())] + losses[-1:]
         total_cost = tf.add_n(named, name="total_cost")
@@ -110,7 +126,7 @@ class GeneralizedRCNN(ModelDesc):
     def preprocess(self, images, image_sizes):
         """
         Returns:
-            float32 (B, H', W', 3), normalized, zero beyond each image, with H' and W' as `padding.round_up` makes them;
+            (B, H', W', 3) of `self.dtype`, normalized, zero beyond each image, with H' and W' as `padding.round_up` makes them;
             and the batch's Padding
         """
         with tf.name_scope("preprocess"):
@@ -123,7 +139,7 @@ class GeneralizedRCNN(ModelDesc):
             images *= tf.cast(rows[:, :, None, None] & columns[:, None, :, None], tf.float32)
             below, right = tf.unstack(padded_shape - batch_shape)
             images = tf.pad(images, [[0, 0], [0, below], [0, right], [0, 0]])
-            return images, Padding(image_sizes, padded_shape, self.size_multiple)
+            return tf.cast(images, self.dtype), Padding(image_sizes, padded_shape, self.size_multiple)
 
     def resnet(self, padding):
         """Returns: ResNet, of features that end where `padding` says"""
@@ -141,7 +157,7 @@ class GeneralizedRCNN(ModelDesc):
             return features[-1:]
         return fpn(features[1:], self.cfg.FPN.NUM_CHANNEL, self.cfg.FPN.NORM, padding)
 
-    def rpn(self, features, padding, image_sizes, gt_boxes, gt_labels):
+    def rpn(self, features, padding, image_sizes, seeds, gt_boxes, gt_labels):
         """
         Returns:
             proposals (B, R, 4); scores (B, R), -inf for padding; the list of losses, empty in inference
@@ -171,11 +187,12 @@ class GeneralizedRCNN(ModelDesc):
             return proposals, scores, []
 
         with tf.name_scope("rpn_losses"):
-            anchors, _, logits, deltas = _join(levels)
-            labels, best_box = label_anchors(anchors, gt_boxes, gt_labels, image_sizes, cfg.POSITIVE_ANCHOR_THRESH,
-                                             cfg.NEGATIVE_ANCHOR_THRESH, cfg.CROWD_OVERLAP_THRESH)
-            label_loss, box_loss = rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, cfg.BATCH_PER_IM,
-                                              cfg.FG_RATIO, self.max_log_scale, cfg.LOSS_TYPE)
+            anchors, inside, logits, deltas = _join(levels)
+            labels, best_box = label_anchors(
+                anchors, inside, gt_boxes, gt_labels, image_sizes, cfg.POSITIVE_ANCHOR_THRESH,
+                cfg.NEGATIVE_ANCHOR_THRESH, cfg.CROWD_OVERLAP_THRESH)
+            label_loss, box_loss = rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, _stream(seeds, 0),
+                                              cfg.BATCH_PER_IM, cfg.FG_RATIO, self.max_log_scale, cfg.LOSS_TYPE)
         return proposals, scores, [label_loss, box_loss * cfg.LOSS_BBOX_WEIGHT]
 
     def roi_features(self, pyramid, boxes, image_index, size):
@@ -186,7 +203,7 @@ class GeneralizedRCNN(ModelDesc):
         Returns:
             (R, size, size, C), or behind conv5 (R, size / 2, size / 2, C)
         """
-        features = multilevel_roi_align(pyramid, self.strides[:4], boxes, image_index, size)
+        features = tf.cast(multilevel_roi_align(pyramid, self.strides[:4], boxes, image_index, size), self.dtype)
         if self.cfg.MODE_FPN:
             return features
         num_blocks = self.cfg.BACKBONE.RESNET_NUM_BLOCKS[3]
@@ -216,13 +233,13 @@ class GeneralizedRCNN(ModelDesc):
             x, num_convs, self.cfg.MRCNN.HEAD_DIM, self.num_classes - 1, norm), features)
         return select_class(logits, labels)
 
-    def roi_losses(self, pyramid, proposals, proposal_scores, image_sizes, gt_boxes, gt_labels, gt_masks):
+    def roi_losses(self, pyramid, proposals, proposal_scores, image_sizes, seeds, gt_boxes, gt_labels, gt_masks):
         """Returns: list of the losses of each box head, and of the mask head if there is one"""
         cfg = self.cfg.FRCNN
         with tf.name_scope("sample_rois"):
             rois, image_index, labels, gt_index = sample_rois(
                 proposals, proposal_scores > float("-inf"), gt_boxes, gt_labels,
-                cfg.BATCH_PER_IM, cfg.FG_RATIO, self.box_stages[0].fg_thresh)
+                cfg.BATCH_PER_IM, cfg.FG_RATIO, self.box_stages[0].fg_thresh, _stream(seeds, 2))
         features = self.roi_features(pyramid, rois, image_index, self.box_roi_size)
         losses = self.box_losses(
             pyramid, features, rois, image_index, labels, gt_index, image_sizes, gt_boxes, gt_labels)
@@ -240,11 +257,12 @@ class GeneralizedRCNN(ModelDesc):
             resolution = self.cfg.MRCNN.GT_RESOLUTION
             targets = mask_targets(rois, gt_index, tf.reshape(gt_boxes, [-1, 4]),
                                    tf.reshape(gt_masks, [-1, resolution, resolution]), self.mask_size)
-            return [*losses, maskrcnn_loss(mask_logits, targets)]
+            return [*losses, maskrcnn_loss(mask_logits, targets, image_shares(image_index, tf.shape(image_sizes)[0]))]
 
     def box_losses(self, pyramid, features, boxes, image_index, labels, gt_index, image_sizes, gt_boxes, gt_labels):
         """Returns: list of the losses of each box head; from the second on they are of the boxes of the one before"""
         losses, before, deltas = [], None, None
+        shares = image_shares(image_index, tf.shape(image_sizes)[0])
         for stage in self.box_stages:
             if before:
                 boxes = tf.stop_gradient(self.refine(before, deltas, boxes, image_index, image_sizes)[:, 0])
@@ -255,7 +273,8 @@ class GeneralizedRCNN(ModelDesc):
             with tf.name_scope(f"{stage.name}_losses"):
                 targets = tf.gather(tf.reshape(gt_boxes, [-1, 4]), gt_index)
                 label_loss, box_loss = fastrcnn_losses(
-                    logits, deltas, boxes, labels, targets, stage.reg_weights, self.max_log_scale, stage.loss_type)
+                    logits, deltas, boxes, labels, targets, shares, stage.reg_weights, self.max_log_scale,
+                    stage.loss_type)
                 losses += [label_loss, box_loss * self.cfg.FRCNN.LOSS_BBOX_WEIGHT]
             before = stage
         return losses
@@ -304,31 +323,8 @@ class GeneralizedRCNN(ModelDesc):
         opt = tfv1.train.MomentumOptimizer(rate / steps, cfg.MOMENTUM)
         if cfg.GRADIENT_CLIP > 0:
             opt = optimizer.apply_grad_processors(opt, [GlobalNormClip(cfg.GRADIENT_CLIP * steps)])
-        return AccumulatedOptimizer(opt, steps) if steps > 1 else opt
-
-
-class AccumulatedOptimizer(optimizer.AccumGradOptimizer):
-    """
-    Sums the gradients of some steps and applies them at the last of these.
-
-    tensorpack's own reads its counter in no defined order with counting, so that some updates come a step late.
-    """
-
-    def apply_gradients(self, grads_and_vars, global_step=None, name=None):
-        grads, variables = zip(*FilterNoneGrad().process(grads_and_vars))
-        with tf.control_dependencies(None):
-            sums = self._create_accum_slots(variables)
-            counter = tfv1.get_variable(f"{self._name}/counter", initializer=0, trainable=False)
-
-        with tf.control_dependencies([total.assign_add(grad) for total, grad in zip(sums, grads)]):
-            count = tf.identity(counter.assign_add(1))
-
-        def update():
-            totals = [total.read_value() for total in sums]
-            with tf.control_dependencies([self._opt.apply_gradients(list(zip(totals, variables)))]):
-                return tf.group(*[total.assign(tf.zeros_like(total)) for total in sums])
-
-        return tf.cond(tf.equal(count % self._niter, 0), update, tf.no_op, name=name).op
+        opt = AccumulatedOptimizer(opt, steps) if steps > 1 else opt
+        return LossScaledOptimizer(opt) if cfg.PRECISION == "float16" else opt
 
 
 def total_batch(cfg):
@@ -351,6 +347,11 @@ def _box_stages(cfg):
     return [BoxStage(f"cascade_stage{i}", scope(i, "head"), scope(i, "outputs"), fg_thresh, reg_weights,
                      cfg.CASCADE.LOSS_TYPE)
             for i, (fg_thresh, reg_weights) in enumerate(zip(cfg.CASCADE.IOUS, cfg.CASCADE.BBOX_REG_WEIGHTS), start=1)]
+
+
+def _stream(seeds, index):
+    """Returns: int64 (B, 2), seeds of the random choices number `index` and `index + 1` of each image"""
+    return tf.stack([seeds, tf.fill(tf.shape(seeds), tf.constant(index, tf.int64))], axis=1)
 
 
 def _join(levels):

@@ -1,9 +1,17 @@
-"""Normalization layers, by the names of the config."""
+"""Normalization layers, by the names of the config, and how layers are applied."""
 import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import BatchNorm, layer_register
+from tensorpack.tfutils.tower import get_current_tower_context
 
 from .padding import NoPadding
+from .replicas import num_replicas, sum_over_replicas
+
+
+def float32_variables(getter, name, *args, dtype=tf.float32, **kwargs):
+    """A variable getter that stores what layers of another type ask for as float32."""
+    variable = getter(name, *args, dtype=tf.float32 if dtype.is_floating else dtype, **kwargs)
+    return tf.cast(variable, dtype) if dtype.is_floating and dtype != tf.float32 else variable
 
 
 @layer_register(log_shape=False)
@@ -19,8 +27,9 @@ def GroupNorm(x, groups=32, gamma_initializer=None, num_pixels=None):
         num_pixels: int32 (B,), pixels of each image that are no padding, and x is 0 on the others; all without it
 
     Returns:
-        (B, H, W, C)
+        (B, H, W, C), of the type of x; statistics are computed in float32
     """
+    dtype, x = x.dtype, tf.cast(x, tf.float32)
     channels = int(x.shape[-1])
     groups = min(groups, channels // 2)
     assert channels % groups == 0, (channels, groups)
@@ -39,7 +48,70 @@ def GroupNorm(x, groups=32, gamma_initializer=None, num_pixels=None):
     variance = tf.maximum(group_mean(tf.square(x)) - tf.square(mean), 0.0)
     scale = tf.math.rsqrt(variance + 1e-5) * tf.reshape(gamma, [1, groups, -1])
     shift = tf.reshape(beta, [1, groups, -1]) - mean * scale
-    return x * tf.reshape(scale, [-1, 1, 1, channels]) + tf.reshape(shift, [-1, 1, 1, channels])
+    return tf.cast(x * tf.reshape(scale, [-1, 1, 1, channels]) + tf.reshape(shift, [-1, 1, 1, channels]), dtype)
+
+
+@layer_register(log_shape=False)
+def FixedNormConv2D(x, filters, kernel_size, strides, padding, kernel_initializer, gamma_initializer, epsilon=1e-5):
+    """
+    A convolution whose batch normalization has fixed statistics, as one operation: the norm is a factor and an offset of
+    each channel, which go into the kernel and a bias. Its variables are those of Conv2D and BatchNorm.
+
+    Args:
+        x: (B, H, W, C)
+        filters, kernel_size, strides (int), padding (str): as of tensorpack's Conv2D
+        kernel_initializer, gamma_initializer: of the kernel and of the norm's factor
+
+    Returns:
+        (B, H', W', filters), of the type of x
+    """
+    kernel = tfv1.get_variable(
+        "W", [kernel_size, kernel_size, int(x.shape[-1]), filters], initializer=kernel_initializer)
+    with tfv1.variable_scope("bn"):
+        gamma = tfv1.get_variable("gamma", [filters], initializer=gamma_initializer)
+        beta = tfv1.get_variable("beta", [filters], initializer=tfv1.zeros_initializer())
+        mean = tfv1.get_variable("mean/EMA", [filters], initializer=tfv1.zeros_initializer(), trainable=False)
+        variance = tfv1.get_variable("variance/EMA", [filters], initializer=tfv1.ones_initializer(), trainable=False)
+    factor = gamma * tf.math.rsqrt(variance + epsilon)
+    x = tf.nn.conv2d(x, tf.cast(kernel * factor, x.dtype), strides, padding.upper())
+    return tf.nn.bias_add(x, tf.cast(beta - mean * factor, x.dtype))
+
+
+@layer_register(log_shape=False)
+def SyncBatchNorm(x, gamma_initializer=None, momentum=0.9, epsilon=1e-5):
+    """
+    Batch normalization with the statistics of the batches of all replicas together (Peng et al. 2018), in training. Its
+    variables and moving averages are those of tensorpack's BatchNorm.
+
+    Args:
+        x: (B, H, W, C), of any batch and image size on each replica
+        gamma_initializer: ones without it
+        momentum (float): of the moving averages
+
+    Returns:
+        (B, H, W, C), of the type of x; statistics are computed in float32
+    """
+    dtype, x = x.dtype, tf.cast(x, tf.float32)
+    channels = int(x.shape[-1])
+    gamma = tfv1.get_variable("gamma", [channels], initializer=gamma_initializer or tfv1.ones_initializer())
+    beta = tfv1.get_variable("beta", [channels], initializer=tfv1.zeros_initializer())
+    moving_mean = tfv1.get_variable("mean/EMA", [channels], initializer=tfv1.zeros_initializer(), trainable=False)
+    moving_variance = tfv1.get_variable(
+        "variance/EMA", [channels], initializer=tfv1.ones_initializer(), trainable=False)
+
+    pixels = tf.cast(tf.reduce_prod(tf.shape(x)[:3]), tf.float32)
+    sums = [tf.reduce_sum(x, axis=[0, 1, 2]), tf.reduce_sum(tf.square(x), axis=[0, 1, 2]), [pixels]]
+    total, total_of_squares, pixels = tf.split(
+        sum_over_replicas(tf.concat(sums, axis=0)), [channels, channels, 1])
+    mean = total / pixels
+    variance = tf.maximum(total_of_squares / pixels - tf.square(mean), 0.0)
+    if get_current_tower_context().is_main_training_tower:
+        unbiased = variance * pixels / tf.maximum(pixels - 1, 1)
+        for average, value in ((moving_mean, mean), (moving_variance, unbiased)):
+            tfv1.add_to_collection(tfv1.GraphKeys.MODEL_VARIABLES, average)
+            tfv1.add_to_collection(tfv1.GraphKeys.UPDATE_OPS,
+                                   average.assign_sub((average - value) * (1 - momentum)).op)
+    return tf.cast(tf.nn.batch_normalization(x, mean, variance, beta, gamma, epsilon), dtype)
 
 
 def on_rois(head, features):
@@ -55,7 +127,8 @@ def on_rois(head, features):
         what `head` returns, of R RoIs
     """
     num_rois = tf.shape(features)[0]
-    at_least_one = tf.cond(num_rois > 0, lambda: tf.identity(features), lambda: tf.zeros([1, *features.shape[1:]]))
+    at_least_one = tf.cond(num_rois > 0, lambda: tf.identity(features),
+                           lambda: tf.zeros([1, *features.shape[1:]], features.dtype))
     at_least_one.set_shape([None, *features.shape[1:]])
     return tf.nest.map_structure(lambda y: y[:num_rois], head(at_least_one))
 
@@ -64,8 +137,8 @@ def normalize(x, norm, zero_init=False, padding=NoPadding(), stride=1):
     """
     Args:
         x: (B, H, W, C)
-        norm (str): "FreezeBN" (fixed statistics), "SyncBN" (in training, statistics of the tower's batch), "GN" or
-            "None"
+        norm (str): "FreezeBN" (fixed statistics), "SyncBN" (in training, statistics of the batches of all
+            replicas), "GN" or "None"
         zero_init (bool): start with gamma = 0, so that a residual branch starts as nothing
         padding (Padding), stride (int): where the images end in x, so that "GN" leaves out what is beyond
 
@@ -78,4 +151,6 @@ def normalize(x, norm, zero_init=False, padding=NoPadding(), stride=1):
     if norm == "GN":
         return GroupNorm("gn", padding.zero(x, stride), gamma_initializer=gamma_initializer,
                          num_pixels=padding.num_pixels(stride))
+    if norm == "SyncBN" and get_current_tower_context().is_training and num_replicas() > 1:
+        return SyncBatchNorm("bn", x, gamma_initializer=gamma_initializer)
     return BatchNorm("bn", x, training=False if norm == "FreezeBN" else None, gamma_initializer=gamma_initializer)

@@ -129,6 +129,22 @@ def _ratio(part, whole):
     return tf.where(is_tiny, tf.zeros_like(part), part) / tf.where(is_tiny, tf.ones_like(whole), whole)
 
 
+def image_shares(image_index, num_images):
+    """
+    Weights that make a sum over RoIs the mean over images of each image's mean. With it a batch, several GPUs with a part
+    of it each, and steps that are accumulated have one and the same loss, however many RoIs an image has.
+
+    Args:
+        image_index: int32 (R,)
+        num_images: scalar int
+
+    Returns:
+        float32 (R,), 1 / (RoIs of the image * images)
+    """
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(image_index, tf.float32), image_index, num_images)
+    return 1.0 / (tf.gather(counts, image_index) * tf.cast(num_images, tf.float32))
+
+
 def mean_over(losses, count):
     """
     Args:

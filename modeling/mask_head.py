@@ -19,7 +19,7 @@ def maskrcnn_upxconv_head(features, num_convs, dim, num_categories, norm):
         norm (str): "None" or "GN", which stands behind the ReLUs as in the zoo
 
     Returns:
-        logits (R, 2 s, 2 s, num_categories)
+        float32 logits (R, 2 s, 2 s, num_categories)
     """
     with tfv1.variable_scope("maskrcnn"):
         initializer = tfv1.variance_scaling_initializer(scale=2.0, mode="fan_out", distribution="untruncated_normal")
@@ -28,7 +28,8 @@ def maskrcnn_upxconv_head(features, num_convs, dim, num_categories, norm):
             x = Conv2D(f"fcn{i}", x, dim, 3, activation=tf.nn.relu, kernel_initializer=initializer)
             x = GroupNorm(f"gn{i}", x) if norm == "GN" else x
         x = Conv2DTranspose("deconv", x, dim, 2, strides=2, activation=tf.nn.relu, kernel_initializer=initializer)
-        return Conv2D("conv", x, num_categories, 1, kernel_initializer=tfv1.random_normal_initializer(stddev=0.001))
+        x = Conv2D("conv", x, num_categories, 1, kernel_initializer=tfv1.random_normal_initializer(stddev=0.001))
+        return tf.cast(x, tf.float32)
 
 
 def select_class(logits, labels):
@@ -64,18 +65,20 @@ def mask_targets(rois, gt_index, gt_boxes, gt_masks, size):
     return tf.cast(targets[..., 0] >= 0.5, tf.float32)
 
 
-def maskrcnn_loss(logits, targets):
+def maskrcnn_loss(logits, targets, shares):
     """
     Binary cross entropy, averaged over RoIs and pixels.
 
     Args:
         logits: (R, m, m), of the true class
         targets: (R, m, m), 0 or 1
+        shares: (R,), see `losses.image_shares`
 
     Returns:
         scalar, 0 without RoIs
     """
-    loss = mean_over(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits), tf.size(targets))
+    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
+    loss = tf.reduce_sum(tf.reduce_mean(cross_entropy, axis=[1, 2]) * shares)
     with tf.name_scope("maskrcnn_metrics"):
         correct = tf.cast(tf.equal(logits > 0, targets > 0.5), tf.float32)
         add_moving_summary(tf.identity(mean_over(correct, tf.size(correct)), name="accuracy"))

@@ -1,7 +1,7 @@
 """The network as a function from images to detections."""
 from tensorpack.predict import OfflinePredictor, PredictConfig
 
-from common import QuietSessionCreator
+import distributed
 
 from .generalized_rcnn import GeneralizedRCNN
 from .weights import LoadWeights
@@ -22,7 +22,7 @@ def load_predictor(cfg, weights_path):
     model = GeneralizedRCNN(cfg)
     inputs, outputs = model.inference_tensor_names()
     return as_predict_function(OfflinePredictor(PredictConfig(
-        model=model, session_creator=QuietSessionCreator(), session_init=LoadWeights(weights_path),
+        model=model, session_creator=distributed.session_creator(), session_init=LoadWeights(weights_path),
         input_names=inputs, output_names=outputs)))
 
 

@@ -21,7 +21,7 @@ def rpn_head(features, channels, num_anchors):
         num_anchors (int): A, anchors of a cell
 
     Returns:
-        logits (B, H * W * A) and deltas (B, H * W * A, 4), in the order of `anchors.grid_anchors`
+        float32 logits (B, H * W * A) and deltas (B, H * W * A, 4), in the order of `anchors.grid_anchors`
     """
     with tfv1.variable_scope("rpn", reuse=tfv1.AUTO_REUSE):
         initializer = tfv1.random_normal_initializer(stddev=0.01)
@@ -29,10 +29,12 @@ def rpn_head(features, channels, num_anchors):
         logits = Conv2D("class", hidden, num_anchors, 1, kernel_initializer=initializer)
         deltas = Conv2D("box", hidden, 4 * num_anchors, 1, kernel_initializer=initializer)
         batch = tf.shape(features)[0]
+        logits, deltas = tf.cast(logits, tf.float32), tf.cast(deltas, tf.float32)
         return tf.reshape(logits, [batch, -1]), tf.reshape(deltas, [batch, -1, 4])
 
 
-def rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, batch_per_im, fg_ratio, max_log_scale, loss_type):
+def rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, seeds, batch_per_im, fg_ratio, max_log_scale,
+               loss_type):
     """
     Cross entropy over a sample of the anchors, and a loss of the boxes of the foreground of the same sample. Both are
     divided by the number of anchors that were asked for, `batch_per_im` an image.
@@ -44,6 +46,7 @@ def rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, batch_per_im
         labels: int32 (B, A), of `anchors.label_anchors`
         best_box: int32 (B, A), likewise
         gt_boxes: (B, G, 4)
+        seeds: int64 (B, 2), see `sampling.random_subset`
         batch_per_im (int), fg_ratio (float): the size of the sample and its largest share of foreground
         max_log_scale (float): see `boxes.decode`
         loss_type (str): of the boxes, see `losses.box_loss`
@@ -52,7 +55,7 @@ def rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, batch_per_im
         label_loss, box_loss: scalars
     """
     num_anchors, num_gt = tf.shape(anchors)[0], tf.shape(gt_boxes)[1]
-    fg, bg = sample_fg_bg(tf.equal(labels, 1), tf.equal(labels, 0), batch_per_im, fg_ratio)
+    fg, bg = sample_fg_bg(tf.equal(labels, 1), tf.equal(labels, 0), batch_per_im, fg_ratio, seeds)
     fg_index = tf.stop_gradient(flatten_drawn(*fg, num_anchors))
     bg_index = tf.stop_gradient(flatten_drawn(*bg, num_anchors))
     count = tf.shape(labels)[0] * batch_per_im

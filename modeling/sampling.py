@@ -4,34 +4,38 @@ import tensorflow as tf
 from . import boxes as box_ops
 
 
-def random_subset(candidates, size):
+def random_subset(candidates, size, seeds):
     """
     Args:
-        candidates: bool (B, N)
+        candidates: bool (B, N), B static
         size (int): how many to draw from each row
+        seeds: int64 (B, 2), of each row; the same seed draws the same
 
     Returns:
         int32 (B, K): indices into N, with K = min(size, N); bool (B, K): which of them were drawn. A row's drawn ones
         come first, in random order.
     """
-    keys = tf.where(candidates, tf.random.uniform(tf.shape(candidates)), -1.0)
+    row_shape = tf.shape(candidates)[1:]
+    keys = tf.stack([tf.random.stateless_uniform(row_shape, seed) for seed in tf.unstack(seeds, candidates.shape[0])])
+    keys = tf.where(candidates, keys, -1.0)
     keys, indices = tf.nn.top_k(keys, tf.minimum(size, tf.shape(candidates)[1]))
     return indices, keys >= 0
 
 
-def sample_fg_bg(foreground, background, size, fg_ratio):
+def sample_fg_bg(foreground, background, size, fg_ratio, seeds):
     """
     Draw `size` of each row, at most `size * fg_ratio` of the foreground, the rest of the background.
 
     Args:
         foreground, background: bool (B, N)
+        seeds: int64 (B, 2), see `random_subset`
 
     Returns:
         a pair (int32 (B, F), bool (B, F)) for the foreground and one for the background: indices into N, and which
         of them were drawn
     """
-    fg_indices, fg_drawn = random_subset(foreground, int(size * fg_ratio))
-    bg_indices, bg_drawn = random_subset(background, size)
+    fg_indices, fg_drawn = random_subset(foreground, int(size * fg_ratio), seeds)
+    bg_indices, bg_drawn = random_subset(background, size, seeds + [0, 1])
     num_bg = size - tf.reduce_sum(tf.cast(fg_drawn, tf.int32), axis=1, keepdims=True)
     bg_drawn &= tf.range(tf.shape(bg_indices)[1])[None] < num_bg
     return (fg_indices, fg_drawn), (bg_indices, bg_drawn)
@@ -50,7 +54,7 @@ def flatten_drawn(indices, drawn, row_length):
     return tf.boolean_mask(indices + offsets, drawn)
 
 
-def sample_rois(proposals, proposal_valid, gt_boxes, gt_labels, size, fg_ratio, fg_thresh):
+def sample_rois(proposals, proposal_valid, gt_boxes, gt_labels, size, fg_ratio, fg_thresh, seeds):
     """
     RoIs that the heads are trained on (Girshick 2015, sec. 2.3), with the ground truth among the proposals.
 
@@ -62,6 +66,7 @@ def sample_rois(proposals, proposal_valid, gt_boxes, gt_labels, size, fg_ratio, 
         size (int): RoIs an image
         fg_ratio (float): largest share of foreground
         fg_thresh (float): an RoI is foreground when its IoU with a box is at least this
+        seeds: int64 (B, 2), see `random_subset`
 
     Returns:
         rois (S, 4); image_index int32 (S,); labels int32 (S,), 0 for background; gt_index int32 (S,), into the
@@ -72,7 +77,7 @@ def sample_rois(proposals, proposal_valid, gt_boxes, gt_labels, size, fg_ratio, 
     valid = tf.concat([proposal_valid, is_object], axis=1)
     ious = tf.where(is_object[:, None], box_ops.iou(rois[:, :, None], gt_boxes[:, None]), -1.0)
     foreground = (tf.reduce_max(ious, axis=2) >= fg_thresh) & valid
-    fg, bg = sample_fg_bg(foreground, valid & tf.logical_not(foreground), size, fg_ratio)
+    fg, bg = sample_fg_bg(foreground, valid & tf.logical_not(foreground), size, fg_ratio, seeds)
 
     num_rois, num_gt = tf.shape(rois)[1], tf.shape(gt_boxes)[1]
     fg_index = flatten_drawn(*fg, num_rois)

@@ -10,6 +10,7 @@ from tensorpack.tfutils.sessinit import SessionInit
 from tensorpack.tfutils.varmanip import SessionUpdate
 from tensorpack.utils import logger
 
+from checkpoint import newest_whole_checkpoint
 from common import UserError
 
 from . import detectron, safe_pickle
@@ -33,7 +34,7 @@ def find_run(load, option="--load"):
         UserError: there are no weights at `load`
     """
     if os.path.isdir(load):
-        path = tfv1.train.latest_checkpoint(load)
+        path = newest_whole_checkpoint(load, logger.warn) or tfv1.train.latest_checkpoint(load)
         if path is None:
             raise UserError(f"{option} {load}: this folder has no checkpoint; give the --logdir of a training run")
     else:

@@ -27,6 +27,7 @@ class Network:
     def __init__(self, cfg, training, weights=None, run=True, rewrite=True):
         self.model, self.graph = GeneralizedRCNN(cfg), tf.Graph()
         with self.graph.as_default():
+            tfv1.set_random_seed(0)
             inputs = [tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in self.model.inputs()]
             with tower(training):
                 cost = self.model.build_graph(*inputs)
@@ -81,5 +82,5 @@ def batch_of(*images):
     labels = np.int32([[label for label, _ in objects] for objects in padded])
     masks = np.zeros((2, longest, 56, 56), np.uint8)
     masks[labels > 0, 5:50, 10:] = 1
-    return dict(images=pixels, image_sizes=SIZES, image_ids=np.int64([1, 2]), gt_labels=labels, gt_masks=masks,
+    return dict(images=pixels, image_sizes=SIZES, image_ids=np.int64([1, 2]), seeds=np.int64([3, 4]), gt_labels=labels, gt_masks=masks,
                 gt_boxes=np.float32([[box for _, box in objects] for objects in padded]))

@@ -44,11 +44,11 @@ def error_that_ends(flow, count):
     return flow.error
 
 
-def start(cfg, content=None):
+def start(cfg, content=None, **kwargs):
     """Write the content, unless it is there. Returns: a started dataflow"""
     if content is not None:
         write_to(cfg, content)
-    flow = data.get_train_dataflow(cfg, data.load_datasets(cfg, ("train",)))
+    flow = data.get_train_dataflow(cfg, data.load_datasets(cfg, ("train",)), **kwargs)
     flow.reset_state()
     return flow
 
@@ -107,23 +107,24 @@ def test_a_batch_has_the_documented_layout(cfg):
     content = make_content(3)
     content["annotations"].append(make_annotation(999, 1))
     (batch,) = take(start(cfg, content), 1)
-    images, image_sizes, ids, gt_boxes, gt_labels, gt_masks = batch
+    images, image_sizes, ids, seeds, gt_boxes, gt_labels, gt_masks = batch
+    assert seeds.dtype == np.int64 and len(set(seeds.tolist())) == 3
     height, width = image_sizes.max(axis=0)
-    assert [a.dtype for a in batch] == [np.uint8, np.int32, np.int64, np.float32, np.int32, np.uint8]
-    assert [a.shape for a in batch] == [(3, height, width, 3), (3, 2), (3,), (3, 2, 4), (3, 2), (3, 2, M, M)]
+    assert [a.dtype for a in batch] == [np.uint8, np.int32, np.int64, np.int64, np.float32, np.int32, np.uint8]
+    assert [a.shape for a in batch] == [(3, height, width, 3), (3, 2), (3,), (3,), (3, 2, 4), (3, 2), (3, 2, M, M)]
 
 
 def test_a_batch_has_no_masks_without_mode_mask(cfg):
     cfg.MODE_MASK = False
     (batch,) = take(start(cfg, make_content(1)), 1)
-    assert len(batch) == 5
+    assert len(batch) == 6
 
 
 def test_padding_is_zero(cfg):
     cfg.TRAIN.IMS_PER_GPU = 4
     content = make_content(4)
     content["annotations"].append(make_annotation(999, 2))
-    images, image_sizes, ids, gt_boxes, gt_labels, gt_masks = take(start(cfg, content), 1)[0]
+    images, image_sizes, ids, seeds, gt_boxes, gt_labels, gt_masks = take(start(cfg, content), 1)[0]
     assert len(set(image_sizes[:, 0])) > 1
     for image, (h, w) in zip(images, image_sizes):
         assert not image[h:].any() and not image[:, w:].any() and image[h - 1, :w].any()
@@ -135,14 +136,14 @@ def test_padding_is_zero(cfg):
 def test_crowds_have_label_minus_one_and_an_empty_mask(cfg):
     content = make_content(1)
     content["annotations"].append({**make_annotation(999, 1), "iscrowd": 1})
-    gt_labels, gt_masks = take(start(cfg, content), 1)[0][4:]
+    gt_labels, gt_masks = take(start(cfg, content), 1)[0][5:]
     assert gt_labels.tolist() == [[2, -1]]
     assert gt_masks[0, 0].all() and not gt_masks[0, 1].any()
 
 
 def test_an_image_without_objects_gives_one_row_of_padding(cfg):
     cfg.DATA.FILTER_EMPTY = False
-    gt_boxes, gt_labels, gt_masks = take(start(cfg, {**make_content(1), "annotations": []}), 1)[0][3:]
+    gt_boxes, gt_labels, gt_masks = take(start(cfg, {**make_content(1), "annotations": []}), 1)[0][4:]
     assert gt_boxes.tolist() == [[[0, 0, 0, 0]]] and gt_labels.tolist() == [[0]] and gt_masks.shape == (1, 1, M, M)
 
 
@@ -175,7 +176,7 @@ def test_sizes_are_drawn_from_the_range_and_limited(cfg):
 
 def test_about_half_of_the_images_are_flipped(cfg):
     cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE = (HEIGHT, HEIGHT)
-    lefts = [batch[3][0, 0, 0] for batch in take(start(cfg, make_content(10)), 200)]
+    lefts = [batch[4][0, 0, 0] for batch in take(start(cfg, make_content(10)), 200)]
     assert set(lefts) == {10, WIDTH - 30} and 70 < lefts.count(10) < 130
 
 
@@ -242,9 +243,37 @@ def test_batches_do_not_depend_on_the_number_of_workers(cfg, num_workers):
     cfg.TRAIN.IMS_PER_GPU = 2
     expected = take(start(cfg, make_content(10)), 30)
     cfg.DATA.NUM_WORKERS = num_workers
-    for batch, reference in zip(take(start(cfg), 30), expected):
+    assert_equal_batches(take(start(cfg), 30), expected)
+
+
+def assert_equal_batches(found, expected):
+    assert len(found) == len(expected)
+    for batch, reference in zip(found, expected):
         for array, expected_array in zip(batch, reference):
             np.testing.assert_array_equal(array, expected_array)
+
+
+@pytest.fixture
+def both_orientations():
+    content = make_content(11)
+    for image in content["images"][4:]:
+        image["height"], image["width"] = WIDTH, HEIGHT
+    return content
+
+
+@pytest.mark.parametrize("ims_per_gpu", [1, 2])
+def test_the_stream_can_be_entered_at_any_batch(cfg, both_orientations, ims_per_gpu):
+    cfg.TRAIN.IMS_PER_GPU = ims_per_gpu
+    unbroken = take(start(cfg, both_orientations), 30)
+    assert_equal_batches(take(start(cfg, first_batch=17), 13), unbroken[17:])
+
+
+def test_processes_take_turns_in_one_stream(cfg, both_orientations):
+    cfg.TRAIN.IMS_PER_GPU = 2
+    whole = take(start(cfg, both_orientations), 30)
+    for rank in range(3):
+        assert_equal_batches(take(start(cfg, rank=rank, num_ranks=3), 10), whole[rank::3])
+    assert_equal_batches(take(start(cfg, first_batch=4, rank=1, num_ranks=3), 6), whole[1 + 4 * 3::3])
 
 
 @pytest.mark.timeout(60)

@@ -66,8 +66,9 @@ def label_by_loops(anchors, gt_boxes, gt_labels, height, width):
     return labels, best
 
 
-def label(anchors, gt_boxes, gt_labels, sizes):
-    return run(lambda a, b, l, s: label_anchors(a, b, l, s, POSITIVE, NEGATIVE, CROWD),
+def label(anchors, gt_boxes, gt_labels, sizes, exists=None):
+    exists = np.ones((len(gt_labels), len(anchors)), bool) if exists is None else exists
+    return run(lambda a, b, l, s: label_anchors(a, tf.constant(exists), b, l, s, POSITIVE, NEGATIVE, CROWD),
                np.float32(anchors), np.float32(gt_boxes), np.int32(gt_labels), np.int32(sizes))
 
 
@@ -92,6 +93,13 @@ def random_scene(rng, batch=4, num_boxes=6):
         gt_boxes[b, :count] = np.concatenate([low, np.clip(near[:, 2:], low + 5, sizes[b, ::-1])], axis=1)
         gt_labels[b, :count] = rng.integers(1, 80, count)
     return anchors, gt_boxes, gt_labels, sizes
+
+
+def test_an_anchor_of_a_cell_beyond_the_feature_map_is_neither_and_leaves_its_box_to_another():
+    anchors = [(0, 0, 40, 40), (0, 0, 40, 28), (60, 60, 90, 90)]
+    labels = [label(anchors, [[(0, 0, 40, 40)]], [[1]], [(100, 100)], np.array([[first, True, False]]))[0].tolist()
+              for first in (True, False)]
+    assert labels == [[[1, -1, -1]], [[-1, 1, -1]]]
 
 
 @pytest.mark.parametrize("seed", range(4))

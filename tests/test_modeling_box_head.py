@@ -77,9 +77,12 @@ TARGETS = np.float32([(2, 3, 44, 41), (0, 0, 0, 0), (4, 4, 26, 32), (0, 0, 0, 0)
 LABELS = np.int32([2, 0, 1, 0])
 
 
-def losses(logits, deltas, rois=ROIS, labels=LABELS, targets=TARGETS, loss_type="smooth_l1"):
+SHARES = np.full(4, 0.25, np.float32)
+
+
+def losses(logits, deltas, rois=ROIS, labels=LABELS, targets=TARGETS, shares=SHARES, loss_type="smooth_l1"):
     return run(lambda *t: fastrcnn_losses(*t, WEIGHTS, MAX_LOG_SCALE, loss_type), np.float32(logits),
-               np.float32(deltas), rois, labels, targets)
+               np.float32(deltas), rois, labels, targets, shares)
 
 
 def perfect_deltas(num_classes=3):
@@ -116,7 +119,7 @@ def test_the_gradient_of_an_iou_loss_passes_through_the_weights_and_the_clamp_of
 
     def slopes(weights):
         return gradients(lambda d: fastrcnn_losses(np.zeros((4, 3), np.float32), d, ROIS, tf.constant(LABELS), TARGETS,
-                                                   weights, MAX_LOG_SCALE, "giou")[1], deltas)[0]
+                                                   SHARES, weights, MAX_LOG_SCALE, "giou")[1], deltas)[0]
 
     found = slopes(WEIGHTS)
     assert found[2, 1, 2] == 0 and np.abs(found[0, 2]).min() > 0
@@ -142,15 +145,15 @@ def test_without_foreground_the_box_loss_is_zero_and_its_gradients_too(loss_type
     arrays = np.zeros((4, 3), np.float32), np.ones((4, 3, 4), np.float32)
     background = np.zeros(4, np.int32)
     assert losses(*arrays, labels=background, loss_type=loss_type)[1] == 0
-    grads = gradients(lambda l, d: sum(fastrcnn_losses(l, d, ROIS, tf.constant(background), TARGETS, WEIGHTS,
-                                                       MAX_LOG_SCALE, loss_type)), *arrays)
+    grads = gradients(lambda l, d: sum(fastrcnn_losses(l, d, ROIS, tf.constant(background), TARGETS, SHARES,
+                                                       WEIGHTS, MAX_LOG_SCALE, loss_type)), *arrays)
     assert np.isfinite(grads[0]).all()
     np.testing.assert_array_equal(grads[1], 0)
 
 
 @pytest.mark.parametrize("loss_type", ["smooth_l1", "giou"])
 def test_without_rois_both_losses_are_zero_and_the_gradients_finite(loss_type):
-    none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros((0, 4), np.float32)
+    none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
     arrays = np.zeros((0, 3), np.float32), np.zeros((0, 3, 4), np.float32)
     assert losses(*arrays, *none, loss_type=loss_type) == (0, 0)
     grads = gradients(lambda l, d: sum(fastrcnn_losses(l, d, *map(tf.constant, none), WEIGHTS, MAX_LOG_SCALE,

@@ -11,7 +11,7 @@ from tensorflow.python.framework import kernels
 from tensorpack import tfv1
 
 from common import pad_batch
-from graph import set_variables, variable_shapes
+from graph import exact_gradients, set_variables, variable_shapes
 from modeling import predictor as predictor_module
 from modeling.generalized_rcnn import GeneralizedRCNN, accumulated_steps, total_batch
 from modeling.weights import network_variables
@@ -368,6 +368,46 @@ def test_preprocessing_normalizes_each_image_and_leaves_zeros_beyond(make_config
         expected[b, :height, :width] = (images[b, :height, :width] - [30.0, 20.0, 10.0]) / [4, 2, 1]
     np.testing.assert_allclose(out, expected, rtol=1e-6)
     assert regions.tolist() == [[64, 64], [64, 96]]
+
+
+EVERYTHING_IS_SAMPLED = ["RPN.BATCH_PER_IM=2000", "RPN.FG_RATIO=1", "FRCNN.BATCH_PER_IM=200", "FRCNN.FG_RATIO=1"]
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", TINY_MODELS)
+def test_layers_of_lower_precision_give_nearly_the_losses_of_float32(make_config, make_weight, name, precision):
+    words = ["TRAIN.IMS_PER_GPU=2", *EVERYTHING_IS_SAMPLED, *TINY_MODELS[name].split()]
+    exact = Network(make_config(*words), training=True, weights=make_weight).losses(OBJECTS)
+    network = Network(make_config(*words, f"TRAIN.PRECISION={precision}"), training=True, weights=make_weight)
+    convolutions = [op for op in network.graph.get_operations() if op.type == "Conv2D"]
+    assert {op.outputs[0].dtype.name for op in convolutions} == {precision}
+    with network.graph.as_default():
+        assert {v.dtype.base_dtype.name for v in tfv1.trainable_variables()} == {"float32"}
+    for loss, value in network.losses(OBJECTS).items():
+        assert value == pytest.approx(exact[loss], rel=0.1), loss
+    before = network.variables()
+    network.run(network.train, **OBJECTS)
+    assert all(np.isfinite(value).all() for value in network.variables().values())
+    assert before.keys() == network.variables().keys()
+
+
+@pytest.mark.parametrize("name", TINY_MODELS)
+def test_a_batch_has_the_mean_of_the_losses_and_gradients_of_its_images(make_config, make_weight, name):
+    def losses_and_gradients(ims_per_gpu, batches):
+        network = Network(make_config(f"TRAIN.IMS_PER_GPU={ims_per_gpu}", *EVERYTHING_IS_SAMPLED, *TINY_MODELS[name].split()),
+                          training=True, weights=make_weight)
+        fetches = [f"{n}:0" for n in network.model.loss_names()] + [g for g, _ in network.gradients]
+        return [network.run(fetches, **batch) for batch in batches]
+
+    each = []
+    for i, (height, width) in enumerate(OBJECTS["image_sizes"]):
+        each.append({key: value[i:i + 1] for key, value in OBJECTS.items()})
+        each[-1]["images"] = each[-1]["images"][:, :height, :width]
+    with exact_gradients():
+        (together,), alone = losses_and_gradients(2, [OBJECTS]), losses_and_gradients(1, each)
+    for found, *of_images in zip(together, *alone):
+        expected = np.mean(of_images, axis=0)
+        np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
 
 
 # optimizer ----------------------------------------------------------------------------------------------------------

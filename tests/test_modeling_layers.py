@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorpack import tfv1
+from tensorpack.models import BatchNorm, Conv2D, FullyConnected
+from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from graph import gradients, run, tower, variable_shapes
-from modeling.layers import GroupNorm, normalize, on_rois
+from modeling.layers import FixedNormConv2D, GroupNorm, float32_variables, normalize, on_rois
 
 RNG = np.random.default_rng(0)
 
@@ -142,3 +144,39 @@ def test_a_head_of_no_rois_gives_empty_outputs_and_no_gradient():
     none = np.zeros((0, 6, 7, 4), np.float32)
     assert [y.shape for y in run(head, none)] == [(0, 6, 7, 5), (0, 5)]
     assert gradients(lambda x: head(x)[0], none)[0].shape == none.shape
+
+
+# FixedNormConv2D ----------------------------------------------------------------------------------------------------
+def convolve_and_normalize(x, fused):
+    """Output, and its gradients to the variables, of a convolution with a fixed norm in one operation or in two."""
+    initializers = tfv1.random_normal_initializer(seed=1), tfv1.random_uniform_initializer(0.5, 2.0, seed=2)
+    with tower(training=True):
+        if fused:
+            y = FixedNormConv2D("conv", x, 6, 3, 2, "valid", *initializers)
+        else:
+            y = Conv2D("conv", x, 6, 3, strides=2, padding="valid", use_bias=False, kernel_initializer=initializers[0],
+                       activation=lambda z: BatchNorm("bn", z, training=False, gamma_initializer=initializers[1]))
+    trained = sorted(tfv1.trainable_variables(), key=lambda v: v.op.name)
+    assert [v.op.name for v in trained] == ["conv/W", "conv/bn/beta", "conv/bn/gamma"]
+    return [y, *tfv1.gradients(tf.reduce_sum(tf.square(y)), trained)]
+
+
+def test_a_convolution_with_a_fixed_norm_equals_a_convolution_and_a_norm():
+    x = RNG.normal(0, 1, (2, 9, 11, 4)).astype(np.float32)
+    averages = {"conv/bn/mean/EMA": RNG.normal(0, 1, 6), "conv/bn/variance/EMA": RNG.uniform(0.5, 2, 6),
+                "conv/bn/beta": RNG.normal(0, 1, 6)}
+    one, two = (run(lambda t: convolve_and_normalize(t, fused), x, variables=averages) for fused in (True, False))
+    for found, expected in zip(one, two):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+# float32_variables --------------------------------------------------------------------------------------------------
+def test_layers_of_another_type_keep_float32_variables():
+    with tf.Graph().as_default(), tower(training=True), custom_getter_scope(float32_variables):
+        x = Conv2D("conv", tf.zeros([1, 8, 8, 4], tf.bfloat16), 6, 3)
+        x = GroupNorm("gn", FixedNormConv2D("fixed", x, 8, 1, 1, "same", tfv1.ones_initializer(), tfv1.ones_initializer()))
+        x = FullyConnected("fc", x, 5)
+        assert x.dtype == tf.bfloat16
+        assert {v.dtype.base_dtype for v in tfv1.trainable_variables()} == {tf.float32}
+        assert all(g is not None and g.dtype == tf.float32 for g in tfv1.gradients(
+            tf.cast(x, tf.float32), tfv1.trainable_variables()))

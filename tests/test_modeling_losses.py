@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from tensorpack import tfv1
 
 from graph import build, gradients, run
-from modeling.losses import IOU_KINDS, iou_loss, mean_over, smooth_l1
+from modeling.losses import IOU_KINDS, image_shares, iou_loss, mean_over, smooth_l1
 
 # smooth L1 ----------------------------------------------------------------------------------------------------------
 X = np.float32([-3, -1.5, -0.5, -0.01, 0, 0.01, 0.5, 1.5, 3])
@@ -217,3 +217,13 @@ def test_mean_over_nothing_is_zero():
 def test_mean_over_nothing_has_a_finite_gradient():
     slope, = gradients(lambda x: mean_over(x, 0), np.float32([1, 2]))
     np.testing.assert_array_equal(slope, 0)
+
+
+def test_shares_make_a_sum_over_rois_the_mean_of_the_means_of_images():
+    values, images = np.float32([1, 2, 3, 10, 4]), np.int32([0, 2, 0, 2, 0])    # the second image has none
+    total = run(lambda v, i: tf.reduce_sum(v * image_shares(i, 3)), values, images)
+    assert total == pytest.approx((8 / 3 + 0 + 12 / 2) / 3)
+
+
+def test_no_rois_have_no_shares():
+    assert run(lambda i: image_shares(i, 2), np.zeros(0, np.int32)).shape == (0,)

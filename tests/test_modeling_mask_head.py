@@ -112,13 +112,15 @@ def test_the_loss_is_the_mean_binary_cross_entropy():
     logits, labels = rng.normal(0, 2, (3, 4, 4)), rng.integers(0, 2, (3, 4, 4))
     probability = 1 / (1 + np.exp(-logits))
     expected = -np.log(np.where(labels == 1, probability, 1 - probability)).mean()
-    assert run(maskrcnn_loss, np.float32(logits), np.float32(labels)) == pytest.approx(expected, rel=1e-5)
+    found = run(maskrcnn_loss, np.float32(logits), np.float32(labels), np.full(3, 1 / 3, np.float32))
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_without_rois_the_loss_is_zero_and_its_gradient_finite():
     none = np.zeros((0, 4, 4), np.float32)
-    assert run(maskrcnn_loss, none, none) == 0
-    assert np.isfinite(gradients(lambda x: maskrcnn_loss(x, tf.constant(none)), none)[0]).all()
+    shares = np.zeros(0, np.float32)
+    assert run(maskrcnn_loss, none, none, shares) == 0
+    assert np.isfinite(gradients(lambda x: maskrcnn_loss(x, tf.constant(none), shares), none)[0]).all()
 
 
 # layers -------------------------------------------------------------------------------------------------------------

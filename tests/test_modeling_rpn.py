@@ -64,8 +64,9 @@ GT_BOXES = make_anchors(4, seed=1).reshape(2, 2, 4)
 
 def losses(logits, deltas, labels=LABELS, best=BEST, gt_boxes=GT_BOXES, batch_per_im=8, fg_ratio=0.5,
            loss_type="smooth_l1"):
-    return run(lambda *tensors: rpn_losses(*tensors, batch_per_im, fg_ratio, CLIP, loss_type), np.float32(logits),
-               np.float32(deltas), ANCHORS, labels, best, np.float32(gt_boxes))
+    seeds = np.int64([(1, 2)] * len(labels))
+    return run(lambda logits, deltas: rpn_losses(logits, deltas, *map(tf.constant, (ANCHORS, labels, best, np.float32(
+        gt_boxes), seeds)), batch_per_im, fg_ratio, CLIP, loss_type), np.float32(logits), np.float32(deltas))
 
 
 def perfect_deltas():
@@ -130,8 +131,8 @@ def test_without_positive_anchors_there_is_no_box_loss_and_finite_gradients(labe
     label_loss, box_loss = losses(*arrays, labels, best, padding, loss_type=loss_type)
     assert box_loss == 0
     assert np.isfinite(label_loss)
-    grads = gradients(lambda l, d: sum(rpn_losses(l, d, ANCHORS, labels, best, padding, 8, 0.5, CLIP, loss_type)),
-                      *arrays)
+    grads = gradients(lambda l, d: sum(rpn_losses(l, d, *map(tf.constant, (ANCHORS, labels, best, padding, np.int64(
+        [(1, 2), (3, 4)]))), 8, 0.5, CLIP, loss_type)), *arrays)
     assert all(np.isfinite(g).all() for g in grads)
     np.testing.assert_array_equal(grads[1], 0)
 

@@ -12,12 +12,17 @@ from modeling.sampling import flatten_drawn, random_subset, sample_fg_bg, sample
 CANDIDATES = np.array([[1, 0, 1, 1, 0, 1, 1, 0, 1, 1], [0, 0, 0, 1, 0, 0, 0, 0, 1, 0], [0] * 10], bool)
 
 
+def seeds(rows, draw=0):
+    """Different seeds for each row and draw."""
+    return np.int64([(1000 * draw + i, 7) for i in range(len(rows))])
+
+
 # random_subset ------------------------------------------------------------------------------------------------------
 def subset_of(candidates, size, draws=20):
     """Draws, each as a list of the drawn indices of each row."""
-    draw = build(lambda c: random_subset(c, size), candidates, seed=1)
-    for _ in range(draws):
-        indices, drawn = draw(candidates)
+    draw = build(lambda s: random_subset(tf.constant(candidates), size, s), seeds(candidates))
+    for i in range(draws):
+        indices, drawn = draw(seeds(candidates, i))
         yield [row[flags].tolist() for row, flags in zip(indices, drawn)]
 
 
@@ -39,7 +44,7 @@ def test_a_subset_larger_than_the_row_is_all_candidates():
 
 
 def test_the_drawn_come_first():
-    _, drawn = run(lambda c: random_subset(c, 8), CANDIDATES)
+    _, drawn = run(lambda: random_subset(tf.constant(CANDIDATES), 8, tf.constant(seeds(CANDIDATES))))
     assert (np.diff(drawn.astype(int), axis=1) <= 0).all()
 
 
@@ -57,10 +62,24 @@ def test_rows_are_drawn_independently():
     assert any(rows[0] != rows[1] for rows in subset_of(candidates, 5))
 
 
+def test_a_row_is_drawn_by_its_seed_alone():
+    candidates = np.ones((3, 30), bool)
+    draw = build(lambda s: random_subset(tf.constant(candidates), 5, s), seeds(candidates))
+    first, again, other = (draw(np.int64(s))[0].tolist() for s in (
+        [(1, 0), (2, 0), (3, 0)], [(3, 0), (1, 0), (2, 0)], [(1, 1), (2, 1), (3, 1)]))
+    assert again == [first[2], first[0], first[1]]
+    assert all(row != before for row, before in zip(other, first))
+
+
 # sample_fg_bg -------------------------------------------------------------------------------------------------------
+def sample_fg_bg_of(foreground, background, size, fg_ratio):
+    return run(lambda: sample_fg_bg(tf.constant(foreground), tf.constant(background), size, fg_ratio,
+                                    tf.constant(seeds(foreground))))
+
+
 def fg_bg_counts(num_fg, num_bg, size, fg_ratio):
     foreground = np.arange(num_fg + num_bg)[None] < num_fg
-    (_, fg), (_, bg) = run(lambda f, b: sample_fg_bg(f, b, size, fg_ratio), foreground, ~foreground)
+    (_, fg), (_, bg) = sample_fg_bg_of(foreground, ~foreground, size, fg_ratio)
     return fg.sum(), bg.sum()
 
 
@@ -78,7 +97,7 @@ def test_the_sample_is_foreground_up_to_its_share_and_then_background(num_fg, nu
 
 def test_every_row_gets_a_sample_of_its_own():
     foreground = np.arange(40)[None] < np.array([[20], [1], [0]])
-    (_, fg), (_, bg) = run(lambda f, b: sample_fg_bg(f, b, 16, 0.5), foreground, ~foreground)
+    (_, fg), (_, bg) = sample_fg_bg_of(foreground, ~foreground, 16, 0.5)
     assert fg.sum(axis=1).tolist() == [8, 1, 0]
     assert bg.sum(axis=1).tolist() == [8, 15, 16]
 
@@ -104,10 +123,9 @@ VALID = np.arange(len(PROPOSALS)) < len(PROPOSALS) - 2
 def sample(gt_boxes, gt_labels, size=16, fg_ratio=0.5, draws=1, valid=VALID):
     """One dict of arrays per draw, from a batch in which every image has PROPOSALS."""
     gt_boxes, gt_labels = np.float32(gt_boxes), np.int32(gt_labels)
-    batch = len(gt_boxes)
-    arrays = np.float32([PROPOSALS] * batch), np.array([valid] * batch), gt_boxes, gt_labels
-    draw = build(lambda p, v, b, l: sample_rois(p, v, b, l, size, fg_ratio, 0.5), *arrays, seed=2)
-    return [dict(zip(("rois", "image_index", "labels", "gt_index"), draw(*arrays))) for _ in range(draws)]
+    arrays = np.float32([PROPOSALS] * len(gt_boxes)), np.array([valid] * len(gt_boxes)), gt_boxes, gt_labels
+    draw = build(lambda s: sample_rois(*map(tf.constant, arrays), size, fg_ratio, 0.5, s), seeds(gt_boxes))
+    return [dict(zip(("rois", "image_index", "labels", "gt_index"), draw(seeds(gt_boxes, i)))) for i in range(draws)]
 
 
 def sample_two(draws=1, **kwargs):
@@ -208,8 +226,10 @@ def test_an_image_without_proposals_and_objects_gives_nothing():
 
 
 def test_no_gradient_flows_into_the_proposals():
-    def connected(proposals, valid, gt_boxes, gt_labels):
-        rois = sample_rois(proposals, valid, gt_boxes, gt_labels, 16, 0.5, 0.5)[0]
+    def connected():
+        proposals = tf.constant([PROPOSALS], tf.float32)
+        rois = sample_rois(proposals, VALID[None], np.float32([[BOX]]), tf.constant([[1]]), 16, 0.5, 0.5,
+                           tf.constant(seeds([0])))[0]
         return tf.constant(tf.compat.v1.gradients(rois, proposals)[0] is not None)
 
-    assert not run(connected, np.float32([PROPOSALS]), VALID[None], np.float32([[BOX]]), np.int32([[1]]))
+    assert not run(connected)

@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,19 +110,88 @@ def test_the_learning_rate_warms_up_and_drops(finished):
 def test_a_killed_run_resumes_to_the_same_step_and_learning_rate(finished, dataset, tmp_path):
     process = subprocess.Popen(command(tmp_path / "run", dataset), cwd=ROOT,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.time() + 120
-    while not (tmp_path / "run" / "model-6.index").exists() and time.time() < deadline:
-        time.sleep(0.05)
+    wait_for(tmp_path / "run" / "model-6.index")
     process.send_signal(signal.SIGKILL)
     process.wait()
     stopped_at, _ = final_state(tmp_path / "run")
     assert 6 <= stopped_at < 20
 
-    result = subprocess.run([sys.executable, "train.py", "--logdir", str(tmp_path / "run"), "--resume"],
-                            cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stdout + result.stderr
+    result = resume(tmp_path / "run")
     assert f"from step {stopped_at}" in result.stdout
     assert final_state(tmp_path / "run") == pytest.approx(final_state(finished))
+
+
+def weights(logdir):
+    reader = tfv1.train.load_checkpoint(tfv1.train.latest_checkpoint(str(logdir)))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_stop_goes_on_as_if_unbroken(finished, dataset, tmp_path, number):
+    process = subprocess.Popen(command(tmp_path / "run", dataset, "TRAIN.STEPS_PER_EPOCH=3"), cwd=ROOT,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(tmp_path / "run" / "model-3.index")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert f"--logdir {tmp_path / 'run'} --resume" in out and "Traceback" not in err
+    stopped_at, _ = final_state(tmp_path / "run")
+    assert 3 <= stopped_at < 20
+
+    result = resume(tmp_path / "run")
+    assert f"from step {stopped_at}" in result.stdout
+    found, expected = weights(tmp_path / "run"), weights(finished)
+    assert found.keys() == expected.keys() and found["global_step"] == 20
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-5, err_msg=name)
+
+
+def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    for path in (tmp_path / "run").glob("model-20.data*"):
+        path.write_bytes(path.read_bytes()[:-1000])
+    result = resume(tmp_path / "run")
+    assert "model-20 is damaged" in result.stdout and "from step 18" in result.stdout
+    assert final_state(tmp_path / "run")[0] == 20
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of 8 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("a disk of a given size takes the right to mount one")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_run_in_one_line_with_the_earlier_checkpoint_whole(small_disk, dataset):
+    result = run(small_disk / "run", dataset, "TRAIN.MAX_TO_KEEP=100")
+    assert result.returncode == 2, result.stdout + result.stderr
+    (line,) = result.stderr.strip().splitlines()
+    assert "No space left" in line and "--resume" in line
+    step, _ = final_state(small_disk / "run")
+    assert 0 < step < 20 and f"model-{step} is whole" in line
+
+
+def wait_for(path):
+    deadline = time.time() + 120
+    while not path.exists() and time.time() < deadline:
+        time.sleep(0.05)
+
+
+def resume(logdir):
+    result = subprocess.run([sys.executable, "train.py", "--logdir", str(logdir), "--resume"],
+                            cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def test_a_run_ends_at_its_last_step_within_an_epoch(dataset, tmp_path):
+    assert run(tmp_path / "run", dataset, "TRAIN.STEPS_PER_EPOCH=3", "TRAIN.LR_SCHEDULE=(2, 4)").returncode == 0
+    assert final_state(tmp_path / "run")[0] == 4
+    assert (tmp_path / "run" / "eval.json").exists()
 
 
 def test_the_momentum_is_part_of_a_checkpoint(finished):
@@ -176,7 +246,7 @@ with TrainTowerContext(""):
     step = model.get_optimizer().minimize(model.build_graph(*inputs))
 losses = [tfv1.get_default_graph().get_tensor_by_name(name + ":0") for name in model.loss_names()]
 rng = np.random.default_rng(0)
-batch = [rng.integers(0, 255, (1, 800, 1333, 3), dtype=np.uint8), [[800, 1333]], [7],
+batch = [rng.integers(0, 255, (1, 800, 1333, 3), dtype=np.uint8), [[800, 1333]], [7], [9],
          [[[100, 100, 400, 300], [500.5, 200, 900, 780]]], [[3, 80]], np.ones((1, 2, 112, 112), np.uint8)]
 sess = common.QuietSessionCreator().create_session()
 values, _ = sess.run([losses, step], dict(zip(inputs, batch)))

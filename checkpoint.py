@@ -1,0 +1,265 @@
+"""
+Checkpoints that survive a kill, a power cut or a full disk at any moment.
+
+A checkpoint of TensorFlow's V2 format is `model-500.index` and one or more `model-500.data-00000-of-00001`. It grows in
+a folder of its own, `.writing-PID`, which is renamed to `.written-PID` once all of it is on the disk. From there its
+data is moved into place, and at last its index: what has an index is whole, and a move that was cut short is ended by
+`clean_folder`. The checkpoints before it stay until then.
+"""
+import contextlib
+import errno
+import os
+import re
+import shutil
+
+from common import UserError
+
+from tensorpack import tfv1
+from tensorpack.callbacks import Callback
+from tensorpack.tfutils.common import get_global_step_value
+
+_INDEX = re.compile(r"model-(0|[1-9][0-9]*)\.index")
+_DATA = re.compile(r"(model-[0-9]+)\.data-[0-9]{5}-of-[0-9]{5}")
+# the last two are what TensorFlow's own writers leave
+_PARTIAL = re.compile(r"\.writing-.*|model-[0-9]+\..*\.tempstate[0-9]+|checkpoint\.tmp[0-9a-f]+")
+_WRITTEN = re.compile(r"\.written-.*")
+
+
+class CheckpointError(UserError):
+    """A checkpoint could not be written. The message names it, the reason, and the newest one that is whole."""
+
+
+class CheckpointSaver(Callback):
+    """
+    Writes a checkpoint of all global variables when it is triggered.
+
+    Args:
+        folder (str): of the run; one training at a time writes there
+        max_to_keep (int): how many checkpoints are kept, at least 1
+
+    Raises:
+        UserError: TensorFlow cannot read checkpoints in a folder of this name
+        CheckpointError: see `write_checkpoint`
+    """
+
+    def __init__(self, folder, max_to_keep):
+        # it would write them, but takes the path for a pattern when it reads
+        if set(folder) & set("[\\"):
+            raise UserError(f"--logdir {folder}: TensorFlow reads no checkpoints from a folder with [ or \\ in its "
+                            "name; take another")
+        self.folder, self.max_to_keep = folder, max_to_keep
+
+    def _setup_graph(self):
+        self._saver = tfv1.train.Saver(tfv1.global_variables(), max_to_keep=None, write_version=tfv1.train.SaverDef.V2)
+
+    def _before_train(self):
+        clean_folder(self.folder)
+
+    def _trigger(self):
+        write_checkpoint(self._save, self.folder, get_global_step_value(), self.max_to_keep)
+
+    def _save(self, path):
+        self._saver.save(tfv1.get_default_session(), path, write_meta_graph=False, write_state=False)
+
+
+def write_checkpoint(save, folder, step, max_to_keep):
+    """
+    Write the checkpoint of a step whole or not at all, then delete what is older than the newest `max_to_keep`.
+
+    Checkpoints of later steps are neither counted nor deleted: a run that went back from a damaged one has them.
+
+    Args:
+        save (callable): writes a V2 checkpoint to the path that it is given
+        folder (str): of the run
+        step (int): steps that were taken
+        max_to_keep (int): at least 1
+
+    Returns:
+        str, the checkpoint's path without ".index"
+
+    Raises:
+        CheckpointError: the disk is full, fails, or is not writable; the checkpoints before are as they were
+    """
+    path = _path(folder, step)
+    with _explained(path, folder):
+        _place(_write(save, folder, step), folder)
+    steps = [other for other in _steps(folder) if other <= step]
+    with _explained(os.path.join(folder, "checkpoint"), folder):
+        _write_state(folder, steps[:max_to_keep])
+        for old in steps[max_to_keep:]:
+            _delete(folder, old)
+    return path
+
+
+def clean_folder(folder):
+    """
+    End what a killed training left half done: a checkpoint that was written completely gets its place, parts of others
+    are removed. To be called before `--resume` looks for a checkpoint, and only by the training that owns the folder.
+    """
+    try:
+        for name in _names(folder, _WRITTEN):
+            _place(os.path.join(folder, name), folder)
+    except OSError:
+        return    # its data may have been moved and its index not; the next start tries again
+    orphans = [name for name in _names(folder, _DATA)
+               if not os.path.exists(os.path.join(folder, _DATA.fullmatch(name)[1] + ".index"))]
+    for name in _names(folder, _PARTIAL) + orphans:
+        _remove(os.path.join(folder, name))
+
+
+def list_checkpoints(folder):
+    """Returns: list of str, paths without ".index" of the checkpoints in a folder, the highest step first"""
+    return [_path(folder, step) for step in _steps(folder)]
+
+
+def is_whole(path):
+    """
+    Read all of a checkpoint, one tensor at a time. TensorFlow compares each with its checksum.
+
+    Args:
+        path (str): without ".index"
+
+    Returns:
+        None if it is whole, else the reason as one line
+    """
+    try:
+        reader = tfv1.train.NewCheckpointReader(path)
+        names = reader.get_variable_to_shape_map()
+        for name in names:
+            reader.get_tensor(name)
+    # a damaged file fails in many ways
+    except Exception as e:
+        return _first_line(e).replace(os.path.join(os.path.dirname(path), ""), "")
+    return None if names else "it has no tensors"
+
+
+def newest_whole_checkpoint(folder, warn):
+    """
+    Args:
+        folder (str): of a run
+        warn (callable): is given a line for each damaged checkpoint that is passed over
+
+    Returns:
+        str, the path without ".index" of the newest checkpoint that is whole; None where there is no checkpoint
+
+    Raises:
+        UserError: there are checkpoints, but all are damaged
+    """
+    paths = list_checkpoints(folder)
+    for path, older in zip(paths, paths[1:] + [None]):
+        reason = is_whole(path)
+        if reason is None:
+            return path
+        if older:
+            warn(f"{path} is damaged ({reason}), going back to {os.path.basename(older)}")
+    if paths:
+        raise UserError(f"{folder}: all of its {len(paths)} checkpoints are damaged, the oldest is {path} ({reason}); "
+                        "bring one back from a copy, or train anew with --overwrite")
+    return None
+
+
+def _path(folder, step):
+    return os.path.join(folder, f"model-{step}")
+
+
+def _names(folder, pattern):
+    """The names in a folder that match as a whole; none where there is no folder."""
+    try:
+        return sorted(name for name in os.listdir(folder) if pattern.fullmatch(name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _steps(folder):
+    steps = [int(_INDEX.fullmatch(name)[1]) for name in _names(folder, _INDEX)
+             if os.path.isfile(os.path.join(folder, name))]
+    return sorted(steps, reverse=True)
+
+
+def _write(save, folder, step):
+    """Returns: path of a new folder in `folder`, with nothing but the checkpoint in it, all of it on the disk"""
+    writing, written = (os.path.join(folder, f".{state}-{os.getpid()}") for state in ("writing", "written"))
+    _remove(writing)    # of a killed process with the same number
+    try:
+        os.makedirs(writing)
+        save(_path(writing, step))
+        for name in os.listdir(writing):
+            _sync(os.path.join(writing, name))
+        _sync(writing)
+        os.rename(writing, written)
+    finally:
+        _remove(writing)
+    return written
+
+
+def _place(written, folder):
+    """Move a checkpoint into the folder, the index last. May be cut short anywhere and called again."""
+    for pattern in _DATA, _INDEX:
+        for name in _names(written, pattern):
+            os.replace(os.path.join(written, name), os.path.join(folder, name))
+        _sync(folder)
+    os.rmdir(written)
+
+
+def _write_state(folder, steps):
+    """Write TensorFlow's file of which checkpoints there are, newest first in `steps`, and oldest first in the file."""
+    partial = os.path.join(folder, f".writing-{os.getpid()}")
+    try:
+        with open(partial, "w", encoding="utf-8") as f:
+            f.write(f'model_checkpoint_path: "model-{steps[0]}"\n')
+            f.writelines(f'all_model_checkpoint_paths: "model-{step}"\n' for step in reversed(steps))
+        _sync(partial)
+        os.replace(partial, os.path.join(folder, "checkpoint"))
+    finally:
+        _remove(partial)
+
+
+def _delete(folder, step):
+    path = _path(folder, step)
+    os.remove(path + ".index")    # first, as data without it is taken for nothing
+    for name in _names(folder, _DATA):
+        if _DATA.fullmatch(name)[1] == os.path.basename(path):
+            os.remove(os.path.join(folder, name))
+
+
+def _remove(path):
+    """Remove a file or a folder, if it can be."""
+    with contextlib.suppress(OSError):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.remove(path)
+
+
+def _sync(path):
+    """Return when a file's content, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as e:
+        # some network file systems cannot do this for a folder
+        if e.errno != errno.EINVAL or not os.path.isdir(path):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _first_line(error):
+    """What an error says, of TensorFlow's without the lines about the graph."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return getattr(error, "strerror", None) or next((line for line in lines if "; " in line), lines[0])
+
+
+@contextlib.contextmanager
+def _explained(path, folder):
+    """Turn what a disk can do to a writer into a CheckpointError about `path`."""
+    try:
+        yield
+    except (OSError, tfv1.errors.OpError) as e:
+        reason = _first_line(e).rpartition("; ")[2]
+        whole = next((other for other in list_checkpoints(folder) if is_whole(other) is None), None)
+        remedy = "free space" if "space" in reason or "quota" in reason else "mend that"
+        raise CheckpointError(
+            f"{path} cannot be written ({reason}); "
+            + (f"{os.path.basename(whole)} is whole: {remedy}, then go on with --resume" if whole
+               else f"there is no earlier checkpoint: {remedy}, then start again")) from None

@@ -1,0 +1,161 @@
+"""Jobs of two ranks under Horovod, on this machine."""
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import common  # noqa: F401
+import numpy as np
+import pytest
+
+import distributed
+from test_train import ROOT, TINY, dataset, final_state, wait_for, weights  # noqa: F401
+
+needs_horovod = pytest.mark.skipif(importlib.util.find_spec("horovod") is None,
+                                   reason="Horovod is not built; `make horovod` builds it")
+
+# everything is sampled, so that it does not matter what is drawn; 5 updates of 8 images
+FIVE_UPDATES = ["RPN.BATCH_PER_IM=20000", "RPN.FG_RATIO=1", "FRCNN.BATCH_PER_IM=600", "FRCNN.FG_RATIO=1",
+                "TRAIN.LR_SCHEDULE=(5,)", "TRAIN.STEPS_PER_EPOCH=100", "TRAIN.WARMUP=0"]
+
+
+def start(logdir, dataset, *words, num_ranks=1, num_towers=1):  # noqa: F811
+    launcher = [os.path.join(os.path.dirname(sys.executable), "horovodrun"), "-np", str(num_ranks)]
+    command = [*(launcher if num_ranks > 1 else []), sys.executable, "tests/train_recording.py", "--logdir", str(logdir),
+               "--config", *TINY, f"DATA.BASEDIR={dataset}", "DATA.TRAIN=train", "DATA.VAL=val", *words]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            env=dict(os.environ, TOWERS=str(num_towers), RECORD=f"{logdir}.losses"))
+
+
+def run(*args, **kwargs):
+    process = start(*args, **kwargs)
+    output, _ = process.communicate(timeout=280)
+    assert process.returncode == 0, output
+    return output
+
+
+def losses(logdir):
+    """Losses of each update, means over its steps."""
+    with open(f"{logdir}.losses") as f:
+        steps = np.array([json.loads(line)["losses"] for line in f])
+    return steps.reshape(5, -1, steps.shape[1]).mean(axis=1)
+
+
+def assert_same_training(found, expected):
+    np.testing.assert_allclose(losses(found), losses(expected), atol=1e-4)
+    found, expected = weights(found), weights(expected)
+    for name in expected.keys() - {"global_step"}:
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-5, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def runs(dataset, tmp_path_factory):  # noqa: F811
+    """By norm, the folder of a run of one process with 8 images a step."""
+    folder = tmp_path_factory.mktemp("runs")
+    for norm in ("SyncBN", "FreezeBN"):
+        run(folder / norm, dataset, *FIVE_UPDATES, f"BACKBONE.NORM={norm}")
+    return folder
+
+
+@needs_horovod
+def test_two_ranks_take_the_steps_of_one_process_with_all_their_images(runs, dataset, tmp_path):  # noqa: F811
+    output = run(tmp_path / "run", dataset, *FIVE_UPDATES, "TRAIN.IMS_PER_GPU=4", "TRAINER=horovod", num_ranks=2)
+    assert_same_training(tmp_path / "run", runs / "SyncBN")
+    assert output.count("Training on 2 processes") == 1
+
+
+@needs_horovod
+def test_two_ranks_with_one_image_each_take_the_steps_of_one_process_with_both(runs, dataset, tmp_path):  # noqa: F811
+    words = [*FIVE_UPDATES, "BACKBONE.NORM=FreezeBN"]
+    run(tmp_path / "one", dataset, *words, "TRAIN.IMS_PER_GPU=2")
+    run(tmp_path / "two", dataset, *words, "TRAIN.IMS_PER_GPU=1", "TRAINER=horovod", num_ranks=2)
+    assert_same_training(tmp_path / "two", tmp_path / "one")
+
+
+def test_two_towers_take_the_steps_of_one_with_all_their_images(runs, dataset, tmp_path):  # noqa: F811
+    run(tmp_path / "run", dataset, *FIVE_UPDATES, "TRAIN.IMS_PER_GPU=4", num_towers=2)
+    assert_same_training(tmp_path / "run", runs / "SyncBN")
+
+
+def test_accumulated_steps_make_the_step_of_all_their_images(runs, dataset, tmp_path):  # noqa: F811
+    run(tmp_path / "run", dataset, *FIVE_UPDATES, "TRAIN.IMS_PER_GPU=4", "BACKBONE.NORM=FreezeBN")
+    assert_same_training(tmp_path / "run", runs / "FreezeBN")
+
+
+def rank_process(number):
+    """Returns: int, the process of a rank of the job that this test started"""
+    for folder in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{folder}/environ", "rb") as f, open(f"/proc/{folder}/cmdline", "rb") as g:
+                if f"HOROVOD_RANK={number}".encode() in f.read().split(b"\0") and g.read().startswith(
+                        sys.executable.encode() + b"\0tests/train_recording.py"):
+                    return int(folder)
+        except OSError:
+            continue    # no process, or one that has ended
+    raise AssertionError(f"there is no rank {number}")
+
+
+@pytest.fixture
+def endless_job(dataset, tmp_path):  # noqa: F811
+    """A job of two ranks in its first epochs: its folder and its launcher."""
+    process = start(tmp_path / "run", dataset, "TRAIN.IMS_PER_GPU=4", "TRAINER=horovod", "TRAIN.LR_SCHEDULE=(90000,)",
+                    num_ranks=2)
+    wait_for(tmp_path / "run" / "model-2.index")
+    yield tmp_path / "run", process
+    process.kill()
+
+
+@needs_horovod
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_killed_rank_ends_the_job_and_is_named(endless_job, number):
+    _, process = endless_job
+    os.kill(rank_process(number), signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert re.search(rf"rank {number} \(host .*\) ended unexpectedly", output), output
+    assert "--resume" in output
+
+
+@needs_horovod
+def test_a_rank_that_is_asked_to_stop_stops_all_behind_the_same_step_and_the_job_can_be_resumed(endless_job, dataset):
+    logdir, process = endless_job
+    os.kill(rank_process(1), signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "--resume" in output
+    stopped_at, _ = final_state(logdir)
+    launcher = os.path.join(os.path.dirname(sys.executable), "horovodrun")
+    result = subprocess.run([launcher, "-np", "2", sys.executable, "train.py", "--logdir", str(logdir), "--resume",
+                             "--config", f"TRAIN.LR_SCHEDULE=({stopped_at + 3},)"],
+                            cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert final_state(logdir)[0] == stopped_at + 3
+
+
+@needs_horovod
+def test_two_ranks_evaluate_to_the_json_of_one(runs, dataset, tmp_path):  # noqa: F811
+    command = [sys.executable, "predict.py", "--load", str(runs / "FreezeBN"), "--config", "TEST.RESULT_SCORE_THRESH=0.1",
+               "TEST.IMS_PER_BATCH=2", "DATA.VAL=train", "--evaluate"]
+    launcher = [os.path.join(os.path.dirname(sys.executable), "horovodrun"), "-np", "2"]
+    outputs = []
+    for i, prefix in enumerate(([], launcher)):
+        result = subprocess.run([*prefix, *command, str(tmp_path / f"{i}.json")], cwd=ROOT, capture_output=True, text=True,
+                                timeout=280)
+        assert result.returncode == 0, result.stdout + result.stderr
+        outputs.append((tmp_path / f"{i}.json").read_bytes())
+        assert result.stdout.count("detections written to") == 1
+    assert outputs[0] == outputs[1] and len(json.loads(outputs[0])) > 20
+
+
+def test_ranks_without_horovod_in_the_config_are_refused(dataset, tmp_path):  # noqa: F811
+    result = subprocess.run([sys.executable, "train.py", "--logdir", str(tmp_path / "run")], cwd=ROOT, capture_output=True,
+                            text=True, timeout=100, env=dict(os.environ, OMPI_COMM_WORLD_SIZE="2"))
+    assert result.returncode == 2 and "TRAINER=horovod" in result.stderr.splitlines()[-1]
+
+
+def test_alone_there_is_one_rank_which_is_the_chief():
+    assert (distributed.rank(), distributed.size(), distributed.is_chief()) == (0, 1, True)
+    assert distributed.gather({"a": 1}) == [{"a": 1}]
