@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training: the bar, the evaluation, the end of epochs, and stopping in an orderly way."""
+"""What happens beside the steps of a training: the bar, the evaluation, the end of epochs, and an orderly stop."""
 import os
 import re
 import signal

@@ -83,9 +83,9 @@ def visible_gpus():
 
 def prepare_training():
     """
-    To be called before a training on a CPU. There the threads of TensorFlow's gradient of CropAndResize lose what two of
-    them add to one pixel, which changes the backbone's gradient by some percent, unless TensorFlow is asked to be
-    deterministic. GPUs lose nothing, and their kernels know no such order.
+    To be called before a training. On a CPU the threads of TensorFlow's gradient of CropAndResize lose what two of them
+    add to one pixel, which changes the backbone's gradient by some percent, unless TensorFlow is asked to be
+    deterministic. A GPU loses nothing, and has no deterministic kernel of it.
     """
     if not visible_gpus():
         tf.config.experimental.enable_op_determinism()

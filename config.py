@@ -247,7 +247,7 @@ _C.TRAIN.GRADIENT_CLIP = 0.0           # largest norm of the whole gradient; 0: 
 _C.TRAIN.EVAL_PERIOD = 50              # epochs between evaluations; there is one at the end too
 _C.TRAIN.CHECKPOINT_PERIOD = 5         # epochs between checkpoints; there is one at the end too
 _C.TRAIN.MAX_TO_KEEP = 5               # checkpoints that are kept
-_C.TRAIN.PRECISION = "float32"         # of the layers: "float32", "bfloat16" or "float16"; variables and losses are float32
+_C.TRAIN.PRECISION = "float32"         # of the layers: "float32", "bfloat16" or "float16"; variables are float32
 _C.TRAIN.COMPRESSION = "none"          # with TRAINER=horovod, "fp16" sends gradients as float16
 _C.TRAIN.SEED = 0                      # of the initial weights, the order of the data and the sampling
 

@@ -89,7 +89,7 @@ def init():
 
 
 def launched():
-    """Returns: int, how many processes horovodrun, mpirun or srun started beside this one and with it; 1 without these"""
+    """Returns: int, how many processes horovodrun, mpirun or srun started, this one included; 1 without these"""
     sizes = [int(os.environ.get(name, 1)) for name in (
         "HOROVOD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")]
     return max(sizes)
@@ -150,7 +150,7 @@ def member():
 
 @contextlib.contextmanager
 def chief_first():
-    """What is done in this context is done by the chief before the others begin, for files that it makes and all read."""
+    """What is done in this context the chief does before the others begin, for files that it makes and all read."""
     if not is_chief():
         gather(None)
     yield

@@ -322,8 +322,8 @@ def _wrong_size(record, image):
 
 def predict_dataset(predict, dataset, cfg):
     """
-    Detect the objects in all images of a data set. An image that cannot be used is named on stderr and left out. The ranks
-    of a job share the batches out, and each of them returns what all have found.
+    Detect the objects in all images of a data set. An image that cannot be used is named on stderr and left out. The
+    ranks of a job share the batches out, and each of them returns what all have found.
 
     Args:
         predict (callable): of `modeling.predictor.load_predictor`

@@ -282,7 +282,7 @@ def _wait_for_key(picture):
 # --evaluate ---------------------------------------------------------------------------------------------------------
 def evaluate_model(load, words, output):
     """
-    Evaluate a model on each of DATA.VAL, write its COCO results and print the metrics. The ranks of a job share the work.
+    Evaluate a model on each of DATA.VAL, write its COCO results and print the metrics. Ranks of a job share the work.
 
     Args:
         load (str), words (list[str]): as `Detector` takes them
@@ -294,7 +294,8 @@ def evaluate_model(load, words, output):
     cfg, weights_path = read_config(load, words)
     if not cfg.DATA.VAL:
         raise UserError("DATA.VAL is empty; name the data set to evaluate on, such as --config DATA.VAL=val2017")
-    datasets = data.load_datasets(cfg, cfg.DATA.VAL)
+    with distributed.chief_first():
+        datasets = data.load_datasets(cfg, cfg.DATA.VAL)
     # refuses a data set with other classes than the model's
     data.fill_categories(cfg, datasets)
     outputs = [output]

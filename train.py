@@ -87,7 +87,8 @@ def join_job(args):
     if args.resume and os.path.exists(config_path(args)):
         load_config(asked, config_path(args))
     asked.update_args(args.config)
-    if asked.TRAINER == "horovod":
+    # of a run that is resumed only the chief may know what it asks for
+    if asked.TRAINER == "horovod" or args.resume and distributed.launched() > 1:
         distributed.init()
     elif distributed.launched() > 1:
         raise UserError(f"{distributed.launched()} processes were started to train by themselves, in one folder; add "
@@ -143,7 +144,8 @@ def num_towers(cfg):
     wanted, visible = cfg.TRAIN.NUM_GPUS, visible_gpus()
     if cfg.TRAINER == "horovod":
         if wanted not in (0, distributed.size()):
-            raise UserError(f"config: TRAIN.NUM_GPUS={wanted}, but {distributed.size()} processes were started; leave it 0")
+            raise UserError(f"config: TRAIN.NUM_GPUS={wanted}, but {distributed.size()} processes were "
+                            "started; start as many, or leave it 0")
         if 0 < visible < distributed.job().local_size:
             raise UserError(f"{distributed.job().local_size} processes on this machine share {visible} GPUs; "
                             "start one for each GPU")
@@ -254,8 +256,8 @@ def run(args):
 
     if distributed.is_chief():
         open_logdir(args)
-    logger.info(f"Training on {describe_devices()}, {total_batch(config.TRAIN)} images a step, {schedule.num_steps} steps"
-                + (f", from step {start_step}" if start_step else ""))
+    logger.info(f"Training on {describe_devices()}, {total_batch(config.TRAIN)} images a step, "
+                f"{schedule.num_steps} steps" + (f", from step {start_step}" if start_step else ""))
     tfv1.disable_eager_execution()
     if train(dataflow, val_sets, schedule, init, start_step, args.logdir):
         logger.info(f"The run is in {args.logdir}: checkpoints, eval.json, "

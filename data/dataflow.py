@@ -218,8 +218,8 @@ class _Order(DataFlow):
     """
     Endless [index, record, seed]: each pass over the records is shuffled anew, and each image gets a new seed.
 
-    They come in groups of `group_size` landscape or portrait images. Of these groups the stream has every `step`-th, from
-    number `start` on.
+    They come in groups of `group_size` landscape or portrait images. Of these groups the stream has every `step`-th,
+    from number `start` on.
     """
 
     def __init__(self, records, seed, group_size, start, step):

@@ -17,9 +17,10 @@ import sys
 import tabulate
 
 from common import exit_on_user_error
+from modeling.losses import IOU_KINDS
 
 THIRD = "TRAIN.LR_SCHEDULE=(350, 410, 433)"
-IN_BOX_HEAD = {kind: [f"FRCNN.LOSS_TYPE={kind}", "FRCNN.LOSS_BBOX_WEIGHT=10"] for kind in ("iou", "giou", "diou", "ciou")}
+IN_BOX_HEAD = {kind: [f"FRCNN.LOSS_TYPE={kind}", "FRCNN.LOSS_BBOX_WEIGHT=10"] for kind in IOU_KINDS}
 LOSSES = {"smooth_l1": [], **IN_BOX_HEAD, "giou, also in the RPN": [*IN_BOX_HEAD["giou"], "RPN.LOSS_TYPE=giou"]}
 METRICS = ("AP", "AP50", "AP75")
 

@@ -126,7 +126,7 @@ class GeneralizedRCNN(ModelDesc):
     def preprocess(self, images, image_sizes):
         """
         Returns:
-            (B, H', W', 3) of `self.dtype`, normalized, zero beyond each image, with H' and W' as `padding.round_up` makes them;
+            (B, H', W', 3) of `self.dtype`, normalized, zero beyond each image, H' and W' as `padding.round_up` makes them;
             and the batch's Padding
         """
         with tf.name_scope("preprocess"):

@@ -54,8 +54,8 @@ def GroupNorm(x, groups=32, gamma_initializer=None, num_pixels=None):
 @layer_register(log_shape=False)
 def FixedNormConv2D(x, filters, kernel_size, strides, padding, kernel_initializer, gamma_initializer, epsilon=1e-5):
     """
-    A convolution whose batch normalization has fixed statistics, as one operation: the norm is a factor and an offset of
-    each channel, which go into the kernel and a bias. Its variables are those of Conv2D and BatchNorm.
+    A convolution whose batch normalization has fixed statistics, as one operation: the norm is a factor and an offset
+    of each channel, which go into the kernel and a bias. Its variables are those of Conv2D and BatchNorm.
 
     Args:
         x: (B, H, W, C)

@@ -131,8 +131,8 @@ def _ratio(part, whole):
 
 def image_shares(image_index, num_images):
     """
-    Weights that make a sum over RoIs the mean over images of each image's mean. With it a batch, several GPUs with a part
-    of it each, and steps that are accumulated have one and the same loss, however many RoIs an image has.
+    Weights that make a sum over RoIs the mean over images of each image's mean. With them a batch, several GPUs with a
+    part of it each, and steps that are accumulated have one and the same loss, however many RoIs an image has.
 
     Args:
         image_index: int32 (R,)

@@ -36,9 +36,9 @@ class AccumulatedOptimizer(optimizer.AccumGradOptimizer):
 
 class LossScaledOptimizer(optimizer.ProxyOptimizer):
     """
-    Dynamic loss scaling (Micikevicius et al. 2018): the loss is multiplied by a factor, so that float16 gradients do not
-    vanish, and gradients are divided by it. A step whose gradients overflow is left out and halves the factor; it is
-    doubled after some steps without one.
+    Dynamic loss scaling (Micikevicius et al. 2018): the loss is multiplied by a factor, so that float16 gradients do
+    not vanish, and gradients are divided by it. A step whose gradients overflow is left out and halves the factor; it
+    is doubled after some steps without one.
 
     Args:
         opt (Optimizer): takes the gradients of the loss itself
@@ -66,7 +66,8 @@ class LossScaledOptimizer(optimizer.ProxyOptimizer):
 
         def update():
             is_due = tf.equal(num_good.assign_add(1) % self._period, 0)
-            return tf.group(self._opt.apply_gradients(grads_and_vars), scale.assign(tf.where(is_due, factor * 2, factor)))
+            return tf.group(self._opt.apply_gradients(grads_and_vars),
+                            scale.assign(tf.where(is_due, factor * 2, factor)))
 
         def leave_out():
             return tf.group(num_good.assign(0), scale.assign(tf.maximum(factor / 2, 1.0)))

@@ -82,5 +82,6 @@ def batch_of(*images):
     labels = np.int32([[label for label, _ in objects] for objects in padded])
     masks = np.zeros((2, longest, 56, 56), np.uint8)
     masks[labels > 0, 5:50, 10:] = 1
-    return dict(images=pixels, image_sizes=SIZES, image_ids=np.int64([1, 2]), seeds=np.int64([3, 4]), gt_labels=labels, gt_masks=masks,
-                gt_boxes=np.float32([[box for _, box in objects] for objects in padded]))
+    return dict(images=pixels, image_sizes=SIZES, image_ids=np.int64([1, 2]), seeds=np.int64([3, 4]),
+                gt_boxes=np.float32([[box for _, box in objects] for objects in padded]), gt_labels=labels,
+                gt_masks=masks)

@@ -17,15 +17,18 @@ from test_train import ROOT, TINY, dataset, final_state, wait_for, weights  # no
 needs_horovod = pytest.mark.skipif(importlib.util.find_spec("horovod") is None,
                                    reason="Horovod is not built; `make horovod` builds it")
 
-# everything is sampled, so that it does not matter what is drawn; 5 updates of 8 images
-FIVE_UPDATES = ["RPN.BATCH_PER_IM=20000", "RPN.FG_RATIO=1", "FRCNN.BATCH_PER_IM=600", "FRCNN.FG_RATIO=1",
-                "TRAIN.LR_SCHEDULE=(5,)", "TRAIN.STEPS_PER_EPOCH=100", "TRAIN.WARMUP=0"]
+# 5 updates of 8 images. All anchors and proposals are sampled, as rounding would decide near ties among them
+FIVE_UPDATES = ["RPN.BATCH_PER_IM=5000", "RPN.FG_RATIO=1", "FRCNN.BATCH_PER_IM=5000", "FRCNN.FG_RATIO=1",
+                "RPN.PROPOSAL_NMS_THRESH=1", "RPN.TRAIN_PER_LEVEL_NMS_TOPK=5000", "RPN.TEST_PER_LEVEL_NMS_TOPK=50",
+                "PREPROC.TRAIN_SHORT_EDGE_SIZE=(64, 64)", "TRAIN.LR_SCHEDULE=(5,)", "TRAIN.STEPS_PER_EPOCH=100",
+                "TRAIN.WARMUP=0"]
 
 
 def start(logdir, dataset, *words, num_ranks=1, num_towers=1):  # noqa: F811
     launcher = [os.path.join(os.path.dirname(sys.executable), "horovodrun"), "-np", str(num_ranks)]
-    command = [*(launcher if num_ranks > 1 else []), sys.executable, "tests/train_recording.py", "--logdir", str(logdir),
-               "--config", *TINY, f"DATA.BASEDIR={dataset}", "DATA.TRAIN=train", "DATA.VAL=val", *words]
+    command = [*(launcher if num_ranks > 1 else []), sys.executable, "tests/train_recording.py",
+               "--logdir", str(logdir), "--config", *TINY, f"DATA.BASEDIR={dataset}", "DATA.TRAIN=train",
+               "DATA.VAL=val", *words]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             env=dict(os.environ, TOWERS=str(num_towers), RECORD=f"{logdir}.losses"))
 
@@ -48,7 +51,8 @@ def assert_same_training(found, expected):
     np.testing.assert_allclose(losses(found), losses(expected), atol=1e-4)
     found, expected = weights(found), weights(expected)
     for name in expected.keys() - {"global_step"}:
-        np.testing.assert_allclose(found[name], expected[name], atol=1e-5, err_msg=name)
+        # a momentum is a sum of gradients, which are larger than the steps that they make
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-3 if "Momentum" in name else 1e-5, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -137,13 +141,13 @@ def test_a_rank_that_is_asked_to_stop_stops_all_behind_the_same_step_and_the_job
 
 @needs_horovod
 def test_two_ranks_evaluate_to_the_json_of_one(runs, dataset, tmp_path):  # noqa: F811
-    command = [sys.executable, "predict.py", "--load", str(runs / "FreezeBN"), "--config", "TEST.RESULT_SCORE_THRESH=0.1",
-               "TEST.IMS_PER_BATCH=2", "DATA.VAL=train", "--evaluate"]
+    command = [sys.executable, "predict.py", "--load", str(runs / "FreezeBN"), "--config",
+               "TEST.RESULT_SCORE_THRESH=0.1", "TEST.IMS_PER_BATCH=2", "DATA.VAL=train", "--evaluate"]
     launcher = [os.path.join(os.path.dirname(sys.executable), "horovodrun"), "-np", "2"]
     outputs = []
     for i, prefix in enumerate(([], launcher)):
-        result = subprocess.run([*prefix, *command, str(tmp_path / f"{i}.json")], cwd=ROOT, capture_output=True, text=True,
-                                timeout=280)
+        result = subprocess.run([*prefix, *command, str(tmp_path / f"{i}.json")], cwd=ROOT, capture_output=True,
+                                text=True, timeout=280)
         assert result.returncode == 0, result.stdout + result.stderr
         outputs.append((tmp_path / f"{i}.json").read_bytes())
         assert result.stdout.count("detections written to") == 1
@@ -151,8 +155,8 @@ def test_two_ranks_evaluate_to_the_json_of_one(runs, dataset, tmp_path):  # noqa
 
 
 def test_ranks_without_horovod_in_the_config_are_refused(dataset, tmp_path):  # noqa: F811
-    result = subprocess.run([sys.executable, "train.py", "--logdir", str(tmp_path / "run")], cwd=ROOT, capture_output=True,
-                            text=True, timeout=100, env=dict(os.environ, OMPI_COMM_WORLD_SIZE="2"))
+    result = subprocess.run([sys.executable, "train.py", "--logdir", str(tmp_path / "run")], cwd=ROOT,
+                            capture_output=True, text=True, timeout=100, env=dict(os.environ, OMPI_COMM_WORLD_SIZE="2"))
     assert result.returncode == 2 and "TRAINER=horovod" in result.stderr.splitlines()[-1]
 
 

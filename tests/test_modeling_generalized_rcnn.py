@@ -394,8 +394,8 @@ def test_layers_of_lower_precision_give_nearly_the_losses_of_float32(make_config
 @pytest.mark.parametrize("name", TINY_MODELS)
 def test_a_batch_has_the_mean_of_the_losses_and_gradients_of_its_images(make_config, make_weight, name):
     def losses_and_gradients(ims_per_gpu, batches):
-        network = Network(make_config(f"TRAIN.IMS_PER_GPU={ims_per_gpu}", *EVERYTHING_IS_SAMPLED, *TINY_MODELS[name].split()),
-                          training=True, weights=make_weight)
+        words = [f"TRAIN.IMS_PER_GPU={ims_per_gpu}", *EVERYTHING_IS_SAMPLED, *TINY_MODELS[name].split()]
+        network = Network(make_config(*words), training=True, weights=make_weight)
         fetches = [f"{n}:0" for n in network.model.loss_names()] + [g for g, _ in network.gradients]
         return [network.run(fetches, **batch) for batch in batches]
 

@@ -174,7 +174,8 @@ def test_a_convolution_with_a_fixed_norm_equals_a_convolution_and_a_norm():
 def test_layers_of_another_type_keep_float32_variables():
     with tf.Graph().as_default(), tower(training=True), custom_getter_scope(float32_variables):
         x = Conv2D("conv", tf.zeros([1, 8, 8, 4], tf.bfloat16), 6, 3)
-        x = GroupNorm("gn", FixedNormConv2D("fixed", x, 8, 1, 1, "same", tfv1.ones_initializer(), tfv1.ones_initializer()))
+        x = FixedNormConv2D("fixed", x, 8, 1, 1, "same", tfv1.ones_initializer(), tfv1.ones_initializer())
+        x = GroupNorm("gn", x)
         x = FullyConnected("fc", x, 5)
         assert x.dtype == tf.bfloat16
         assert {v.dtype.base_dtype for v in tfv1.trainable_variables()} == {tf.float32}

@@ -10,7 +10,7 @@ from modeling.optimizers import AccumulatedOptimizer, LossScaledOptimizer
 
 
 def walk(make_optimizer, slopes):
-    """Positions of a variable that starts at 0, after each step whose loss has the given slope, and the loss's factors."""
+    """Positions of a variable that starts at 0 after steps whose losses have the given slopes, and the factors."""
     with tf.Graph().as_default(), tfv1.Session() as sess:
         x, slope = tfv1.get_variable("x", initializer=0.0), tfv1.placeholder(tf.float32, [])
         train = make_optimizer(tfv1.train.GradientDescentOptimizer(1.0)).minimize(x * slope)

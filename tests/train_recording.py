@@ -1,6 +1,6 @@
 """
-./train.py, which also writes the losses and the learning rate of each step to the file RECORD as JSON, one line each. With
-TOWERS=2 it trains on that many towers without GPUs.
+./train.py, which also writes the losses and the learning rate of each step to the file RECORD as JSON, one line each.
+With TOWERS=2 it trains on that many towers without GPUs.
 """
 import json
 import os
