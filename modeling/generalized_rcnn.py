@@ -106,7 +106,7 @@ class GeneralizedRCNN(ModelDesc):
     def network(self, images, image_sizes, seeds, gt_boxes, gt_labels, gt_masks):
         """Returns: scalar, the sum of the losses, which are in the graph as `loss_names`; None in inference"""
         images, padding = self.preprocess(images, image_sizes)
-        features = self.backbone(images, padding)
+        features = self.backbone(tf.cast(images, self.dtype), padding)
         proposals, proposal_scores, losses = self.rpn(features, padding, image_sizes, seeds, gt_boxes, gt_labels)
         # boxes are cropped with samples half a pixel beyond the outermost pixel centres
         pyramid = [tf.cast(padding.repeat_border(x, stride), tf.float32)
@@ -126,7 +126,7 @@ class GeneralizedRCNN(ModelDesc):
     def preprocess(self, images, image_sizes):
         """
         Returns:
-            (B, H', W', 3) of `self.dtype`, normalized, zero beyond each image, H' and W' as `padding.round_up` makes them;
+            float32 (B, H', W', 3), normalized, zero beyond each image, with H' and W' as `padding.round_up` makes them;
             and the batch's Padding
         """
         with tf.name_scope("preprocess"):
@@ -139,7 +139,7 @@ class GeneralizedRCNN(ModelDesc):
             images *= tf.cast(rows[:, :, None, None] & columns[:, None, :, None], tf.float32)
             below, right = tf.unstack(padded_shape - batch_shape)
             images = tf.pad(images, [[0, 0], [0, below], [0, right], [0, 0]])
-            return tf.cast(images, self.dtype), Padding(image_sizes, padded_shape, self.size_multiple)
+            return images, Padding(image_sizes, padded_shape, self.size_multiple)
 
     def resnet(self, padding):
         """Returns: ResNet, of features that end where `padding` says"""

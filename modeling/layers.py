@@ -74,7 +74,7 @@ def FixedNormConv2D(x, filters, kernel_size, strides, padding, kernel_initialize
         variance = tfv1.get_variable("variance/EMA", [filters], initializer=tfv1.ones_initializer(), trainable=False)
     factor = gamma * tf.math.rsqrt(variance + epsilon)
     x = tf.nn.conv2d(x, tf.cast(kernel * factor, x.dtype), strides, padding.upper())
-    return tf.nn.bias_add(x, tf.cast(beta - mean * factor, x.dtype))
+    return tf.nn.bias_add(x, tf.cast(beta - mean * factor, x.dtype), name="output")
 
 
 @layer_register(log_shape=False)

@@ -4,6 +4,7 @@ import importlib.util
 import os
 
 import pytest
+from tensorflow.python.framework import config as tf_config
 
 import config as config_module
 
@@ -25,6 +26,13 @@ def finalized_config(*words, num_classes=3, tiny=True):
     cfg.update_args([*(TINY if tiny else ()), *words])
     config_module.finalize_configs(cfg, is_training=True)
     return cfg
+
+
+@pytest.fixture(autouse=True)
+def not_deterministic():
+    """What a test does about TensorFlow's determinism, which wants a seed in every graph, does not reach the next one."""
+    yield
+    tf_config.disable_op_determinism()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,6 @@
 """Running pieces of a TensorFlow graph on NumPy arrays."""
-import contextlib
-
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework import config as tf_config
 from tensorpack import tfv1
 from tensorpack.tfutils.tower import TowerContext
 
@@ -51,16 +48,6 @@ def gradients(function, *arrays, **kwargs):
 
     found = run(grads, *arrays, **kwargs)
     return [g if g.shape == np.shape(a) else None for g, a in zip(found, arrays)]
-
-
-@contextlib.contextmanager
-def exact_gradients():
-    """A context in which TensorFlow is deterministic; see `common.prepare_training`. Its graphs need a seed."""
-    tf.config.experimental.enable_op_determinism()
-    try:
-        yield
-    finally:
-        tf_config.disable_op_determinism()
 
 
 def set_variables(sess, values):

@@ -1,4 +1,5 @@
 """Jobs of two ranks under Horovod, on this machine."""
+import contextlib
 import importlib.util
 import json
 import os
@@ -21,7 +22,7 @@ needs_horovod = pytest.mark.skipif(importlib.util.find_spec("horovod") is None,
 FIVE_UPDATES = ["RPN.BATCH_PER_IM=5000", "RPN.FG_RATIO=1", "FRCNN.BATCH_PER_IM=5000", "FRCNN.FG_RATIO=1",
                 "RPN.PROPOSAL_NMS_THRESH=1", "RPN.TRAIN_PER_LEVEL_NMS_TOPK=5000", "RPN.TEST_PER_LEVEL_NMS_TOPK=50",
                 "PREPROC.TRAIN_SHORT_EDGE_SIZE=(64, 64)", "TRAIN.LR_SCHEDULE=(5,)", "TRAIN.STEPS_PER_EPOCH=100",
-                "TRAIN.WARMUP=0"]
+                "TRAIN.WARMUP=0", "TRAIN.BASE_LR=0.01"]
 
 
 def start(logdir, dataset, *words, num_ranks=1, num_towers=1):  # noqa: F811
@@ -110,6 +111,9 @@ def endless_job(dataset, tmp_path):  # noqa: F811
     wait_for(tmp_path / "run" / "model-2.index")
     yield tmp_path / "run", process
     process.kill()
+    for number in (0, 1):    # which survive their launcher
+        with contextlib.suppress(AssertionError):
+            os.kill(rank_process(number), signal.SIGKILL)
 
 
 @needs_horovod

@@ -3,6 +3,7 @@ import common
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from graph import run
 from modeling.anchors import cell_anchors, grid_anchors, label_anchors
@@ -96,7 +97,7 @@ def random_scene(rng, batch=4, num_boxes=6):
 
 
 def test_an_anchor_of_a_cell_beyond_the_feature_map_is_neither_and_leaves_its_box_to_another():
-    anchors = [(0, 0, 40, 40), (0, 0, 40, 28), (60, 60, 90, 90)]
+    anchors = [(0, 0, 40, 40), (0, 0, 40, 20), (60, 60, 90, 90)]
     labels = [label(anchors, [[(0, 0, 40, 40)]], [[1]], [(100, 100)], np.array([[first, True, False]]))[0].tolist()
               for first in (True, False)]
     assert labels == [[[1, -1, -1]], [[-1, 1, -1]]]

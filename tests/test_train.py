@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from tensorpack import tfv1
 
+from checkpoint import list_checkpoints
 from config import config
 from data import shapes
 
@@ -61,8 +62,13 @@ def scalars(logdir, tag):
     return values
 
 
+def newest(logdir):
+    """A reader of the newest checkpoint."""
+    return tfv1.train.load_checkpoint(list_checkpoints(str(logdir))[0])
+
+
 def final_state(logdir):
-    reader = tfv1.train.load_checkpoint(tfv1.train.latest_checkpoint(str(logdir)))
+    reader = newest(logdir)
     return int(reader.get_tensor("global_step")), float(reader.get_tensor("learning_rate"))
 
 
@@ -122,7 +128,7 @@ def test_a_killed_run_resumes_to_the_same_step_and_learning_rate(finished, datas
 
 
 def weights(logdir):
-    reader = tfv1.train.load_checkpoint(tfv1.train.latest_checkpoint(str(logdir)))
+    reader = newest(logdir)
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
@@ -195,7 +201,7 @@ def test_a_run_ends_at_its_last_step_within_an_epoch(dataset, tmp_path):
 
 
 def test_the_momentum_is_part_of_a_checkpoint(finished):
-    reader = tfv1.train.load_checkpoint(tfv1.train.latest_checkpoint(str(finished)))
+    reader = newest(finished)
     assert np.abs(reader.get_tensor("fastrcnn/fc6/W/Momentum")).max() > 0
 
 
