@@ -114,7 +114,7 @@ def find_checkpoint(args):
                                 "--overwrite to delete it, or take another folder")
         else:
             clean_folder(args.logdir)
-            checkpoint, _ = find_run(args.logdir)
+            checkpoint, _ = find_run(args.logdir, "--logdir")
             load_config(config, config_path(args))
             step = int(tfv1.train.load_checkpoint(checkpoint).get_tensor("global_step"))
             found = checkpoint, step, config.to_dict()
