@@ -115,9 +115,10 @@ def find_checkpoint(args):
         else:
             clean_folder(args.logdir)
             checkpoint, _ = find_run(args.logdir, "--logdir")
-            load_config(config, config_path(args))
+            saved = config.clone()
+            load_config(saved, config_path(args))
             step = int(tfv1.train.load_checkpoint(checkpoint).get_tensor("global_step"))
-            found = checkpoint, step, config.to_dict()
+            found = checkpoint, step, saved.to_dict()
     found = distributed.gather(found)[0]
     if found is None:
         return None, 0

@@ -1,4 +1,4 @@
-"""What the benchmarks share with an interpreter that has torchvision but not this project's libraries: NumPy is all."""
+"""What the benchmarks share with an interpreter that has torchvision but not this project's libraries."""
 import resource
 import statistics
 import sys

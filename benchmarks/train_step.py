@@ -74,9 +74,8 @@ def make_config(batch, precision="float32", num_classes=80, fg_thresh=FG_THRESH,
     """
     cfg = config.clone()
     cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = tuple(map(str, range(num_classes))), tuple(range(1, num_classes + 1))
-    of_precision = [] if precision == "float32" else [f"TRAIN.PRECISION={precision}"]
     cfg.update_args(["BACKBONE.FREEZE_AT=0", f"TRAIN.IMS_PER_GPU={batch}", f"FRCNN.FG_THRESH={fg_thresh}",
-                     *of_precision, *words])
+                     f"TRAIN.PRECISION={precision}", *words])
     finalize_configs(cfg, is_training=True)
     return cfg
 
@@ -245,12 +244,7 @@ def _has_torchvision(python):
 
 
 def choose_cases(precisions, has_torchvision, report=print):
-    """Returns: list of (who, precision) to measure; says what is left out and why"""
-    if "TRAIN.PRECISION" not in config.flatten():
-        missing = [p for p in precisions if p != "float32"]
-        if missing:
-            report(f"{', '.join(missing)}: left out, the config has no key TRAIN.PRECISION")
-        precisions = [p for p in precisions if p == "float32"]
+    """Returns: list of (who, precision) to measure; says where torchvision is left out"""
     if not has_torchvision:
         report(HOW_TO_INSTALL)
     return [*((OURS, p) for p in precisions), *([(TORCHVISION, "float32")] if has_torchvision else [])]
