@@ -53,6 +53,7 @@ class Progress(Callback):
                               disable=not (sys.stderr.isatty() and distributed.is_chief()), smoothing=0.05)
 
     def _before_run(self, _):
+        distributed.progress(self.global_step)
         return self._fetches
 
     def _after_run(self, _, run_values):

@@ -19,6 +19,9 @@ from tensorpack import tfv1
 from watchdog import Watchdog
 
 PATIENCE = 30    # seconds until a rank that does not answer counts as lost
+# seconds until a job whose ranks all answer, but take no step and detect nothing, counts as hanging; its chief may
+# compute metrics meanwhile
+STALLED = 1800
 
 _ROOT = os.path.dirname(os.path.abspath(__file__))
 _job = None    # the Job of this process, once there is one
@@ -31,6 +34,7 @@ class Job:
     Attributes:
         rank, size, local_rank, local_size (int): as Horovod numbers processes, on all machines and on this one
         hvd: the module horovod.tensorflow
+        progress (callable): see `Watchdog.progress`
     """
 
     def __init__(self):
@@ -55,7 +59,9 @@ class Job:
             self._sess = creator.create_session()
         if self.rank > 0:
             logging.getLogger("tensorpack").handlers[0].addFilter(_is_own_warning)
-        self._watchdog = Watchdog(self.rank, self.size, lambda address: self.gather(address)[0], PATIENCE).start()
+        self._watchdog = Watchdog(
+            self.rank, self.size, lambda address: self.gather(address)[0], PATIENCE, STALLED).start()
+        self.progress = self._watchdog.progress
 
     def gather(self, value):
         """Returns: list of what JSON makes of the `value` of each rank, on every rank"""
@@ -122,6 +128,12 @@ def size():
 def is_chief():
     """True in the one process that writes logs, checkpoints and results"""
     return rank() == 0
+
+
+def progress(step=None):
+    """Tell the job that this rank goes on; see `Watchdog.progress`."""
+    if _job:
+        _job.progress(step)
 
 
 def gather(value):

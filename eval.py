@@ -358,6 +358,7 @@ def predict_dataset(predict, dataset, cfg):
                 raise UserError(f"data set {dataset.name}: {num_bad} of {len(mine)} images cannot be used, "
                                 f"the last because {error}")
             bar.update()
+            distributed.progress()
     for found in distributed.gather(list(results.items())):
         results.update(found)
     return [result for i in sorted(results) for result in results[i]]

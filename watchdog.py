@@ -88,8 +88,7 @@ class Watchdog:
     Rank 0 watches the others, who watch rank 0. It tells them what it saw before it ends. A rank that cannot connect to
     rank 0 is not watched; rank 0 prints a warning about it.
 
-    Start it on all ranks at the same point, before the first step, and stop it after the last collective. As a context
-    manager it stops with the text of the exception, if there is one.
+    Start it on all ranks at the same point, before the first step, and stop it after the last collective.
 
     Args:
         rank, size (int): of this process, and number of processes. A single process is not watched.
@@ -147,14 +146,7 @@ class Watchdog:
         self._thread = None
         self._alarm.close()
 
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, kind, exception, _):
-        is_clean = kind is None or kind is SystemExit and exception.code in (None, 0)
-        self.stop(error=None if is_clean else f"{kind.__name__}: {exception}")
-
-    def progress(self, step=0):
+    def progress(self, step=None):
         """
         Tell that the main thread got something done. With `limit`, the job ends when no rank has told so for that long.
 
@@ -163,9 +155,10 @@ class Watchdog:
         One that hangs inside a collective cannot be: all are at the same step then, and the line says no more.
 
         Args:
-            step (int): number of the step, the same on all ranks
+            step (int): number of the step, the same on all ranks; without it still the one before
         """
-        self._step, self._progressed = int(step), time.monotonic()
+        self._step = self._step if step is None else int(step)
+        self._progressed = time.monotonic()
 
     def _end_process(self, message):
         try:

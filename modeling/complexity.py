@@ -51,9 +51,10 @@ def count_flops(sess, feed):
 def _flops(op):
     """Returns: int64 scalar tensor, None for an op that does not count"""
     # each of `values` is multiplied with as many weights as the product of `fan_in`
-    if op.type == "MatMul":
-        values, dimension = op.outputs[0], 1 if op.get_attr("transpose_b") else 0
-        fan_in = tf.shape(op.inputs[1], out_type=tf.int64)[dimension:dimension + 1]
+    if op.type in ("MatMul", "BatchMatMulV2"):
+        values = op.outputs[0]
+        transposed = op.get_attr("transpose_b" if op.type == "MatMul" else "adj_y")
+        fan_in = tf.shape(op.inputs[1], out_type=tf.int64)[-1 if transposed else -2]
     elif op.type in ("Conv2D", "Conv2DBackpropInput"):
         values = op.outputs[0] if op.type == "Conv2D" else op.inputs[2]
         fan_in = tf.shape(op.inputs[1], out_type=tf.int64)[:3]

@@ -11,6 +11,7 @@ from tensorpack.tfutils.summary import add_moving_summary
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from . import boxes as box_ops
+from . import cpu_gradients
 from .anchors import grid_anchors, label_anchors
 from .backbone import ResNet
 from .box_head import (
@@ -19,7 +20,7 @@ from .cascade import match_boxes, scale_gradient
 from .fpn import fpn
 from .layers import float32_variables, on_rois
 from .losses import image_shares
-from .mask_head import mask_targets, maskrcnn_loss, maskrcnn_upxconv_head, select_class
+from .mask_head import mask_targets, maskrcnn_loss, maskrcnn_upxconv_head
 from .optimizers import AccumulatedOptimizer, LossScaledOptimizer
 from .padding import NoPadding, Padding, round_up
 from .roi_pool import multilevel_roi_align
@@ -100,7 +101,7 @@ class GeneralizedRCNN(ModelDesc):
             for tensor in (images, image_sizes, seeds, gt_boxes, gt_labels):
                 tensor.set_shape([self.cfg.TRAIN.IMS_PER_GPU] + [None] * (len(tensor.shape) - 1))
 
-        with custom_getter_scope(float32_variables):
+        with custom_getter_scope(float32_variables), cpu_gradients.convolutions():
             return self.network(images, image_sizes, seeds, gt_boxes, gt_labels, gt_masks)
 
     def network(self, images, image_sizes, seeds, gt_boxes, gt_labels, gt_masks):
@@ -229,9 +230,8 @@ class GeneralizedRCNN(ModelDesc):
         """Returns: logits (R, mask_size, mask_size), of the class of each box"""
         num_convs = 4 if self.cfg.MODE_FPN else 0
         norm = "GN" if self.cfg.FPN.MRCNN_HEAD_FUNC == "maskrcnn_up4conv_gn_head" else "None"
-        logits = on_rois(lambda x: maskrcnn_upxconv_head(
-            x, num_convs, self.cfg.MRCNN.HEAD_DIM, self.num_classes - 1, norm), features)
-        return select_class(logits, labels)
+        return on_rois(lambda x, of: maskrcnn_upxconv_head(
+            x, of, num_convs, self.cfg.MRCNN.HEAD_DIM, self.num_classes - 1, norm), features, labels)
 
     def roi_losses(self, pyramid, proposals, proposal_scores, image_sizes, seeds, gt_boxes, gt_labels, gt_masks):
         """Returns: list of the losses of each box head, and of the mask head if there is one"""

@@ -78,6 +78,26 @@ def FixedNormConv2D(x, filters, kernel_size, strides, padding, kernel_initialize
 
 
 @layer_register(log_shape=False)
+def UpConv2D(x, filters, kernel_initializer):
+    """
+    A transposed convolution with a kernel of 2 x 2 and stride 2. Every pixel becomes 2 x 2 pixels by itself, so it is a
+    1 x 1 convolution to four times the channels, which are then laid out. Its variables are those of Conv2DTranspose.
+
+    Args:
+        x: (B, H, W, C)
+        filters (int): D
+
+    Returns:
+        (B, 2 H, 2 W, D)
+    """
+    channels = int(x.shape[-1])
+    kernel = tfv1.get_variable("W", [2, 2, filters, channels], x.dtype, initializer=kernel_initializer)
+    bias = tfv1.get_variable("b", [filters], x.dtype, initializer=tfv1.zeros_initializer())
+    kernel = tf.reshape(tf.transpose(kernel, [3, 0, 1, 2]), [1, 1, channels, 4 * filters])
+    return tf.nn.bias_add(tf.nn.depth_to_space(tf.nn.conv2d(x, kernel, 1, "SAME"), 2), bias)
+
+
+@layer_register(log_shape=False)
 def SyncBatchNorm(x, gamma_initializer=None, momentum=0.9, epsilon=1e-5):
     """
     Batch normalization with the statistics of the batches of all replicas together (Peng et al. 2018), in training. Its
@@ -114,23 +134,24 @@ def SyncBatchNorm(x, gamma_initializer=None, momentum=0.9, epsilon=1e-5):
     return tf.cast(tf.nn.batch_normalization(x, mean, variance, beta, gamma, epsilon), dtype)
 
 
-def on_rois(head, features):
+def on_rois(head, *inputs):
     """
-    Apply a head to the features of any number of RoIs. For none, a feature of zeros stands in, whose output is dropped:
-    on a CPU, TensorFlow gets the shape of a convolution of an empty batch wrong.
+    Apply a head to any number of RoIs. For none, one RoI of zeros stands in, whose output is dropped: on a CPU,
+    TensorFlow gets the shape of a convolution of an empty batch wrong.
 
     Args:
-        head (callable): from (R, ...), R >= 1, to a tensor or a tuple of tensors (R, ...)
-        features: (R, h, w, C), R >= 0
+        head (callable): from the inputs, R >= 1, to a tensor or a tuple of tensors (R, ...)
+        inputs: (R, ...) each, R >= 0, such as features (R, h, w, C)
 
     Returns:
         what `head` returns, of R RoIs
     """
-    num_rois = tf.shape(features)[0]
-    at_least_one = tf.cond(num_rois > 0, lambda: tf.identity(features),
-                           lambda: tf.zeros([1, *features.shape[1:]], features.dtype))
-    at_least_one.set_shape([None, *features.shape[1:]])
-    return tf.nest.map_structure(lambda y: y[:num_rois], head(at_least_one))
+    num_rois = tf.shape(inputs[0])[0]
+    at_least_one = tf.cond(num_rois > 0, lambda: [tf.identity(x) for x in inputs],
+                           lambda: [tf.zeros([1, *x.shape[1:]], x.dtype) for x in inputs])
+    for x, chosen in zip(inputs, at_least_one):
+        chosen.set_shape([None, *x.shape[1:]])
+    return tf.nest.map_structure(lambda y: y[:num_rois], head(*at_least_one))
 
 
 def normalize(x, norm, zero_init=False, padding=NoPadding(), stride=1):

@@ -1,25 +1,26 @@
-"""The mask head (He et al. 2017): a mask of every class for every RoI."""
+"""The mask head (He et al. 2017): a mask of every RoI's class."""
 import tensorflow as tf
 from tensorpack import tfv1
-from tensorpack.models import Conv2D, Conv2DTranspose
+from tensorpack.models import Conv2D, layer_register
 from tensorpack.tfutils.summary import add_moving_summary
 
-from .layers import GroupNorm
+from .layers import GroupNorm, UpConv2D
 from .losses import mean_over
 from .roi_pool import crop_bins
 
 
-def maskrcnn_upxconv_head(features, num_convs, dim, num_categories, norm):
+def maskrcnn_upxconv_head(features, labels, num_convs, dim, num_categories, norm):
     """
     Args:
         features: (R, s, s, C)
+        labels: int32 (R,), in 1..num_categories
         num_convs (int): 4 on a pyramid, 0 behind conv5
         dim (int): channels of the hidden layers
         num_categories (int): without the background
         norm (str): "None" or "GN", which stands behind the ReLUs as in the zoo
 
     Returns:
-        float32 logits (R, 2 s, 2 s, num_categories)
+        float32 logits (R, 2 s, 2 s), of the class of each RoI
     """
     with tfv1.variable_scope("maskrcnn"):
         initializer = tfv1.variance_scaling_initializer(scale=2.0, mode="fan_out", distribution="untruncated_normal")
@@ -27,21 +28,31 @@ def maskrcnn_upxconv_head(features, num_convs, dim, num_categories, norm):
         for i in range(num_convs):
             x = Conv2D(f"fcn{i}", x, dim, 3, activation=tf.nn.relu, kernel_initializer=initializer)
             x = GroupNorm(f"gn{i}", x) if norm == "GN" else x
-        x = Conv2DTranspose("deconv", x, dim, 2, strides=2, activation=tf.nn.relu, kernel_initializer=initializer)
-        x = Conv2D("conv", x, num_categories, 1, kernel_initializer=tfv1.random_normal_initializer(stddev=0.001))
+        x = tf.nn.relu(UpConv2D("deconv", x, dim, kernel_initializer=initializer))
+        x = ClassConv2D("conv", x, labels, num_categories, tfv1.random_normal_initializer(stddev=0.001))
         return tf.cast(x, tf.float32)
 
 
-def select_class(logits, labels):
+@layer_register(log_shape=False)
+def ClassConv2D(x, labels, num_categories, kernel_initializer):
     """
+    What a 1 x 1 convolution to one channel for each class gives in the channel of one class. Its variables are those
+    of Conv2D.
+
     Args:
-        logits: (R, m, m, num_categories)
+        x: (R, H, W, C)
         labels: int32 (R,), in 1..num_categories
 
     Returns:
-        (R, m, m), of the class of each
+        (R, H, W)
     """
-    return tf.gather(tf.transpose(logits, [0, 3, 1, 2]), labels - 1, batch_dims=1)
+    height, width, channels = x.shape[1:]
+    kernel = tfv1.get_variable("W", [1, 1, channels, num_categories], x.dtype, initializer=kernel_initializer)
+    bias = tfv1.get_variable("b", [num_categories], x.dtype, initializer=tfv1.zeros_initializer())
+    chosen = tf.one_hot(labels - 1, num_categories, dtype=x.dtype)    # unlike that of tf.gather its gradient is dense
+    kernels = tf.matmul(chosen, kernel[0, 0], transpose_b=True)
+    y = tf.linalg.matvec(tf.reshape(x, [-1, height * width, channels]), kernels)
+    return tf.reshape(y + tf.linalg.matvec(chosen, bias)[:, None], [-1, height, width])
 
 
 def mask_targets(rois, gt_index, gt_boxes, gt_masks, size):

@@ -30,7 +30,7 @@ def finalized_config(*words, num_classes=3, tiny=True):
 
 @pytest.fixture(autouse=True)
 def not_deterministic():
-    """What a test does about TensorFlow's determinism, which wants a seed in every graph, does not reach the next one."""
+    """What a test does about TensorFlow's determinism, which needs seeds in every graph, ends with it."""
     yield
     tf_config.disable_op_determinism()
 

@@ -2,6 +2,9 @@
 import argparse
 import importlib.util
 import json
+import os
+import signal
+import subprocess
 import sys
 
 import common  # noqa: F401
@@ -10,7 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorpack import tfv1
 
-from benchmarks import time_steps, torchvision_step, traffic, train_step
+from benchmarks import kills, time_steps, torchvision_step, traffic, train_step
 from common import UserError
 from conftest import TINY
 from modeling.complexity import count_parameters
@@ -180,3 +183,37 @@ def test_what_r50_trains_is_all_but_the_stem_and_the_first_stage():
     blocks[0] += (64 - 256) * 64 + 64 * 256 + 2 * 256    # of 64 channels, with a convolution as its shortcut
     assert found["trainable"] == found["parameters"] - stem - sum(blocks)
     assert found["parameters"] == pytest.approx(44.4e6, abs=0.05e6)
+
+
+# kills --------------------------------------------------------------------------------------------------------------
+def start_shell(command):
+    return subprocess.Popen(["sh", "-c", command], start_new_session=True)
+
+
+def test_a_process_is_killed_with_sigkill_unless_it_ends_before():
+    process = start_shell("exec sleep 100")
+    assert kills.kill(process, 0.5) and process.returncode == -signal.SIGKILL
+    assert not kills.kill(start_shell("exit 0"), 60)
+
+
+def test_a_worker_that_outlives_its_training_is_reported(monkeypatch):
+    monkeypatch.setattr(kills, "ORPHANS_END", 0.5)
+    process = start_shell("sleep 100 & wait")
+    with pytest.raises(UserError, match="live on"):
+        kills.kill(process, 0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_reported(tmp_path):
+    assert kills.check_checkpoints(str(tmp_path / "none")) == []
+    with tf.Graph().as_default(), tfv1.Session() as sess:
+        variable = tfv1.get_variable("x", initializer=tf.ones([1000]))
+        sess.run(variable.initializer)
+        for step in (100, 20):
+            tfv1.train.Saver().save(sess, str(tmp_path / f"model-{step}"))
+    assert kills.check_checkpoints(str(tmp_path)) == [20, 100]
+    with open(tmp_path / "model-20.data-00000-of-00001", "r+b") as f:
+        f.seek(50)
+        f.write(b"\0")
+    with pytest.raises(UserError, match="model-20 cannot be read"):
+        kills.check_checkpoints(str(tmp_path))

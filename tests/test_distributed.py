@@ -25,13 +25,14 @@ FIVE_UPDATES = ["RPN.BATCH_PER_IM=5000", "RPN.FG_RATIO=1", "FRCNN.BATCH_PER_IM=5
                 "TRAIN.WARMUP=0", "TRAIN.BASE_LR=0.01"]
 
 
-def start(logdir, dataset, *words, num_ranks=1, num_towers=1):  # noqa: F811
+def start(logdir, dataset, *words, num_ranks=1, **environ):  # noqa: F811
+    """Start tests/train_recording.py, which says what `environ` may hold."""
     launcher = [os.path.join(os.path.dirname(sys.executable), "horovodrun"), "-np", str(num_ranks)]
     command = [*(launcher if num_ranks > 1 else []), sys.executable, "tests/train_recording.py",
                "--logdir", str(logdir), "--config", *TINY, f"DATA.BASEDIR={dataset}", "DATA.TRAIN=train",
                "DATA.VAL=val", *words]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            env=dict(os.environ, TOWERS=str(num_towers), RECORD=f"{logdir}.losses"))
+                            env=dict(os.environ, RECORD=f"{logdir}.losses", **environ))
 
 
 def run(*args, **kwargs):
@@ -81,7 +82,7 @@ def test_two_ranks_with_one_image_each_take_the_steps_of_one_process_with_both(r
 
 
 def test_two_towers_take_the_steps_of_one_with_all_their_images(runs, dataset, tmp_path):  # noqa: F811
-    run(tmp_path / "run", dataset, *FIVE_UPDATES, "TRAIN.IMS_PER_GPU=4", num_towers=2)
+    run(tmp_path / "run", dataset, *FIVE_UPDATES, "TRAIN.IMS_PER_GPU=4", TOWERS="2")
     assert_same_training(tmp_path / "run", runs / "SyncBN")
 
 
@@ -103,17 +104,26 @@ def rank_process(number):
     raise AssertionError(f"there is no rank {number}")
 
 
+@contextlib.contextmanager
+def job_of_two(logdir, dataset, *words, **environ):  # noqa: F811
+    """A job of two ranks without an end. Gives its launcher."""
+    process = start(logdir, dataset, "TRAIN.IMS_PER_GPU=4", "TRAINER=horovod", "TRAIN.LR_SCHEDULE=(90000,)", *words,
+                    num_ranks=2, **environ)
+    try:
+        yield process
+    finally:
+        process.kill()
+        for number in (0, 1):    # which survive their launcher
+            with contextlib.suppress(AssertionError):
+                os.kill(rank_process(number), signal.SIGKILL)
+
+
 @pytest.fixture
 def endless_job(dataset, tmp_path):  # noqa: F811
     """A job of two ranks in its first epochs: its folder and its launcher."""
-    process = start(tmp_path / "run", dataset, "TRAIN.IMS_PER_GPU=4", "TRAINER=horovod", "TRAIN.LR_SCHEDULE=(90000,)",
-                    num_ranks=2)
-    wait_for(tmp_path / "run" / "model-2.index")
-    yield tmp_path / "run", process
-    process.kill()
-    for number in (0, 1):    # which survive their launcher
-        with contextlib.suppress(AssertionError):
-            os.kill(rank_process(number), signal.SIGKILL)
+    with job_of_two(tmp_path / "run", dataset) as process:
+        wait_for(tmp_path / "run" / "model-2.index")
+        yield tmp_path / "run", process
 
 
 @needs_horovod
@@ -125,6 +135,26 @@ def test_a_killed_rank_ends_the_job_and_is_named(endless_job, number):
     assert process.returncode != 0
     assert re.search(rf"rank {number} \(host .*\) ended unexpectedly", output), output
     assert "--resume" in output
+
+
+@needs_horovod
+def test_a_rank_killed_in_an_evaluation_ends_the_job_and_is_named(dataset, tmp_path):  # noqa: F811
+    with job_of_two(tmp_path / "run", dataset, "TRAIN.EVAL_PERIOD=1", HANG="evaluation") as process:
+        wait_for(tmp_path / "run.losses.hangs")
+        os.kill(rank_process(1), signal.SIGKILL)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert re.search(r"rank 1 \(host .*\) ended unexpectedly", output), output
+    assert "--resume" in output
+
+
+@needs_horovod
+def test_a_rank_that_hangs_before_a_step_ends_the_job_and_is_named(dataset, tmp_path):  # noqa: F811
+    with job_of_two(tmp_path / "run", dataset, HANG="step", STALLED="60") as process:
+        wait_for(tmp_path / "run.losses.hangs")
+        output, _ = process.communicate(timeout=150)
+    assert process.returncode != 0
+    assert re.search(r"rank 1 \(host .*\) has made no progress for", output), output
 
 
 @needs_horovod

@@ -45,6 +45,13 @@ def test_a_product_of_matrices_costs_the_inner_dimension_for_every_output(transp
     assert found == 2 * (7 * 11) * 5
 
 
+@pytest.mark.parametrize("transpose_b", [False, True])
+def test_products_of_a_batch_of_matrices_cost_what_each_costs(transpose_b):
+    found = flops_of(lambda a, b: tf.matmul(a, b, transpose_b=transpose_b),
+                     (3, 7, 5), (3, 11, 5) if transpose_b else (3, 5, 11))
+    assert found == 3 * 2 * (7 * 11) * 5
+
+
 def test_layers_add_up_and_what_is_fused_with_them_is_free():
     def network(x, kernel, bias, weights):
         x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorpack import tfv1
-from tensorpack.models import BatchNorm, Conv2D, FullyConnected
+from tensorpack.models import BatchNorm, Conv2D, Conv2DTranspose, FullyConnected
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from graph import gradients, run, tower, variable_shapes
-from modeling.layers import FixedNormConv2D, GroupNorm, float32_variables, normalize, on_rois
+from modeling.layers import FixedNormConv2D, GroupNorm, UpConv2D, float32_variables, normalize, on_rois
 
 RNG = np.random.default_rng(0)
 
@@ -144,6 +144,35 @@ def test_a_head_of_no_rois_gives_empty_outputs_and_no_gradient():
     none = np.zeros((0, 6, 7, 4), np.float32)
     assert [y.shape for y in run(head, none)] == [(0, 6, 7, 5), (0, 5)]
     assert gradients(lambda x: head(x)[0], none)[0].shape == none.shape
+
+
+def test_a_head_of_several_inputs_sees_all_of_them():
+    def head(x, labels):
+        assert labels.shape.as_list() == [None]
+        return tf.reduce_sum(x, axis=1) * tf.cast(labels, tf.float32)
+
+    x, labels = np.float32([[1, 2], [3, 4]]), np.int32([5, 7])
+    np.testing.assert_array_equal(run(lambda *t: on_rois(head, *t), x, labels), [15, 49])
+    assert run(lambda *t: on_rois(head, *t), x[:0], labels[:0]).shape == (0,)
+
+
+# UpConv2D -----------------------------------------------------------------------------------------------------------
+def enlarge(x, layer):
+    """Output of a transposed convolution, and its gradients to its input and its variables."""
+    y = layer(tf.ensure_shape(x, [None, None, None, 4]))
+    kernel, bias = sorted(tfv1.trainable_variables(), key=lambda v: v.op.name)
+    assert (kernel.op.name, kernel.shape, bias.op.name) == ("up/W", [2, 2, 6, 4], "up/b")
+    return [y, *tfv1.gradients(tf.square(y), [x, kernel, bias])]
+
+
+def test_an_up_convolution_is_a_transposed_convolution():
+    variables = {"up/W": RNG.normal(size=(2, 2, 6, 4)), "up/b": RNG.normal(size=6)}
+    x = RNG.normal(size=(3, 5, 7, 4)).astype(np.float32)
+    ours, theirs = (run(lambda t: enlarge(t, layer), x, variables=variables) for layer in (
+        lambda t: UpConv2D("up", t, 6, tfv1.ones_initializer()), lambda t: Conv2DTranspose("up", t, 6, 2, strides=2)))
+    assert ours[0].shape == (3, 10, 14, 6)
+    for found, expected in zip(ours, theirs):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 # FixedNormConv2D ----------------------------------------------------------------------------------------------------

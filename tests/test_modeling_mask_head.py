@@ -4,9 +4,11 @@ import common
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorpack import tfv1
+from tensorpack.models import Conv2D
 
 from graph import gradients, run, tower, variable_shapes
-from modeling.mask_head import mask_targets, maskrcnn_loss, maskrcnn_upxconv_head, select_class
+from modeling.mask_head import ClassConv2D, mask_targets, maskrcnn_loss, maskrcnn_upxconv_head
 
 M, SIZE = 56, 28
 
@@ -101,10 +103,38 @@ def test_no_rois_have_no_targets():
 
 
 # class and loss -----------------------------------------------------------------------------------------------------
-def test_select_class_takes_the_map_of_each_label():
-    logits = np.random.default_rng(0).normal(size=(3, 4, 4, 5)).astype(np.float32)
-    found = run(select_class, logits, np.int32([5, 1, 3]))
-    np.testing.assert_array_equal(found, np.stack([logits[0, ..., 4], logits[1, ..., 0], logits[2, ..., 2]]))
+CLASS_CONV = {"conv/W": np.random.default_rng(1).normal(size=(1, 1, 6, 5)).astype(np.float32),
+              "conv/b": np.float32([1, 2, 3, 4, 5])}
+
+
+def logits_of_class(x, labels):
+    return ClassConv2D("conv", tf.ensure_shape(x, [None, 4, 7, 6]), labels, 5, tfv1.ones_initializer())
+
+
+def logits_of_all_classes(x, labels):
+    logits = Conv2D("conv", x, 5, 1)
+    return tf.gather(tf.transpose(logits, [0, 3, 1, 2]), labels - 1, batch_dims=1)
+
+
+def test_the_logits_are_those_of_a_convolution_to_all_classes_in_the_class_of_each_roi():
+    x, labels = np.random.default_rng(0).normal(size=(3, 4, 7, 6)).astype(np.float32), np.int32([5, 1, 3])
+    found, expected = (run(f, x, labels, variables=CLASS_CONV) for f in (logits_of_class, logits_of_all_classes))
+    assert found.shape == (3, 4, 7)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_so_are_their_gradients():
+    x, labels = np.random.default_rng(0).normal(size=(4, 4, 7, 6)).astype(np.float32), np.int32([5, 1, 3, 1])
+
+    def grads(logits):
+        def function(x, labels):
+            y = logits(x, labels)
+            kernel, bias = sorted(tfv1.trainable_variables(), key=lambda v: v.op.name)
+            return tfv1.gradients(tf.square(y), [x, kernel, bias])
+        return run(function, x, labels, variables=CLASS_CONV)
+
+    for found, expected in zip(grads(logits_of_class), grads(logits_of_all_classes)):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_loss_is_the_mean_binary_cross_entropy():
@@ -126,8 +156,8 @@ def test_without_rois_the_loss_is_zero_and_its_gradient_finite():
 # layers -------------------------------------------------------------------------------------------------------------
 def test_the_head_doubles_the_resolution_and_has_the_variables_of_the_zoo():
     with tf.Graph().as_default(), tower(training=True):
-        logits = maskrcnn_upxconv_head(tf.zeros([2, 14, 14, 16]), 4, 8, 5, "None")
-        assert logits.shape.as_list() == [2, 28, 28, 5]
+        logits = maskrcnn_upxconv_head(tf.zeros([2, 14, 14, 16]), tf.ones([2], tf.int32), 4, 8, 5, "None")
+        assert logits.shape.as_list() == [2, 28, 28]
         expected = {"maskrcnn/deconv/W": [2, 2, 8, 8], "maskrcnn/deconv/b": [8], "maskrcnn/conv/W": [1, 1, 8, 5],
                     "maskrcnn/conv/b": [5]}
         for i, channels in enumerate([16, 8, 8, 8]):
@@ -137,8 +167,8 @@ def test_the_head_doubles_the_resolution_and_has_the_variables_of_the_zoo():
 
 def test_without_hidden_convolutions_the_features_are_enlarged_at_once():
     with tf.Graph().as_default(), tower(training=True):
-        logits = maskrcnn_upxconv_head(tf.zeros([2, 7, 7, 16]), 0, 8, 5, "None")
-        assert logits.shape.as_list() == [2, 14, 14, 5]
+        logits = maskrcnn_upxconv_head(tf.zeros([2, 7, 7, 16]), tf.ones([2], tf.int32), 0, 8, 5, "None")
+        assert logits.shape.as_list() == [2, 14, 14]
         assert variable_shapes() == {
             "maskrcnn/deconv/W": [2, 2, 8, 16], "maskrcnn/deconv/b": [8], "maskrcnn/conv/W": [1, 1, 8, 5],
             "maskrcnn/conv/b": [5]}
@@ -146,6 +176,6 @@ def test_without_hidden_convolutions_the_features_are_enlarged_at_once():
 
 def test_with_group_norm_each_hidden_convolution_has_one():
     with tf.Graph().as_default(), tower(training=True):
-        maskrcnn_upxconv_head(tf.zeros([2, 14, 14, 16]), 4, 8, 5, "GN")
+        maskrcnn_upxconv_head(tf.zeros([2, 14, 14, 16]), tf.ones([2], tf.int32), 4, 8, 5, "GN")
         found = {name: shape for name, shape in variable_shapes().items() if "/gn" in name}
         assert found == {f"maskrcnn/gn{i}/{name}": [8] for i in range(4) for name in ("gamma", "beta")}

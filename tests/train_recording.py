@@ -1,16 +1,19 @@
 """
 ./train.py, which also writes the losses and the learning rate of each step to the file RECORD as JSON, one line each.
-With TOWERS=2 it trains on that many towers without GPUs.
+With TOWERS=2 it trains on that many towers without GPUs. With HANG=step or HANG=evaluation rank 1 hangs before its fifth
+step or in its first evaluation, when it has made the file RECORD.hangs; a job counts as stalled after STALLED seconds.
 """
 import json
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import common
 import callbacks
 import distributed
+import eval as evaluation
 import train
 from tensorpack import tfv1
 
@@ -39,4 +42,29 @@ def record(self):
 
 
 callbacks.Progress._trigger_step = record
+
+
+def hang():
+    open(os.environ["RECORD"] + ".hangs", "w").close()
+    time.sleep(10000)
+
+
+before_run, load_image = callbacks.Progress._before_run, evaluation.data.load_image
+
+
+def hang_before_fifth_step(self, context):
+    if os.environ.get("HANG") == "step" and distributed.rank() == 1 and self.global_step == 4:
+        hang()
+    return before_run(self, context)
+
+
+def hang_in_evaluation(path):
+    if os.environ.get("HANG") == "evaluation" and distributed.rank() == 1:
+        hang()
+    return load_image(path)
+
+
+callbacks.Progress._before_run = hang_before_fifth_step
+evaluation.data.load_image = hang_in_evaluation
+distributed.STALLED = float(os.environ.get("STALLED", distributed.STALLED))
 common.exit_on_user_error(train.main)
