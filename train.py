@@ -18,7 +18,7 @@ from tensorpack.utils import logger
 import data
 import distributed
 from callbacks import EpochLength, Evaluation, Progress, StopOnSignal
-from checkpoint import CheckpointSaver, clean_folder
+from checkpoint import CheckpointSaver, clean_folder, list_checkpoints
 from config import AttrDict, config, finalize_configs, load_config, save_config
 from modeling.generalized_rcnn import GeneralizedRCNN, total_batch
 from modeling.weights import LoadWeights, check_fit, find_run, network_variables, read_weights
@@ -114,6 +114,9 @@ def find_checkpoint(args):
                                 "--overwrite to delete it, or take another folder")
         else:
             clean_folder(args.logdir)
+            if os.path.exists(config_path(args)) and not list_checkpoints(args.logdir):
+                raise UserError(f"--logdir {args.logdir}: this run ended before its first checkpoint; give the command "
+                                "that started it once more, with --overwrite")
             checkpoint, _ = find_run(args.logdir, "--logdir")
             saved = config.clone()
             load_config(saved, config_path(args))

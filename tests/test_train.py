@@ -213,6 +213,15 @@ def test_an_existing_run_is_not_overwritten(finished, dataset):
     assert final_state(finished)[0] == 20
 
 
+def test_a_run_without_a_checkpoint_cannot_be_resumed_and_says_what_can_be_done(finished, dataset, tmp_path):
+    shutil.copy(finished / "config.json", tmp_path)
+    result = subprocess.run([sys.executable, "train.py", "--logdir", str(tmp_path), "--resume"], cwd=ROOT,
+                            capture_output=True, text=True, timeout=100)
+    assert result.returncode == 2
+    assert "before its first checkpoint" in result.stderr.splitlines()[-1]
+    assert "--overwrite" in result.stderr.splitlines()[-1]
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(finished, dataset, tmp_path):
     result = run(tmp_path / "run", dataset, "TRAIN.BASE_LR=1e30", "TRAIN.WARMUP=6")
     assert result.returncode == 2, result.stdout + result.stderr
