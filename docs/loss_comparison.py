@@ -2,7 +2,7 @@
 """
 The demo trained with each box loss and several seeds, as a table: mean over the seeds, and lowest to highest.
 
-    python -m docs.loss_comparison train_log/losses    # 18 runs at a third of the demo's schedule, an hour on 2 cores
+    python -m docs.loss_comparison train_log/losses    # 18 runs at a third of the demo's schedule, 2 h on 2 cores
 
 A run that is complete in the folder is taken as it is, so that the command can be interrupted and given again.
 """
