@@ -3,7 +3,7 @@ What is left of a training that is killed again and again: `python -m benchmarks
 
 A shortened demo runs once in quiet. Then the same run gets SIGKILL at random moments, `--kills` times, and goes on with
 `--resume` after each. Behind every kill all of its checkpoints are read, checksums included, and its worker processes
-must be gone. In the end both runs should have the same step and the same AP.
+must be gone. In the end both runs should have the same step, the same AP and the same weights.
 """
 from common import ArgumentParser, UserError, exit_on_user_error
 
@@ -16,9 +16,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 from tabulate import tabulate
 
 from checkpoint import is_whole, list_checkpoints
+from modeling.weights import read_weights
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHORTENED = ("@configs/demo.cfg", "TRAIN.LR_SCHEDULE=(350, 410, 433)", "TRAIN.STEPS_PER_EPOCH=10")
@@ -87,6 +89,12 @@ def result(logdir):
     return report["step"], report["bbox"]["AP"], report["segm"]["AP"]
 
 
+def num_different(logdir, other):
+    """Returns: int, how many variables of the newest checkpoints of two runs differ in any bit"""
+    one, two = (read_weights(list_checkpoints(folder)[0]) for folder in (logdir, other))
+    return sum(not np.array_equal(one.get(name), two.get(name)) for name in one.keys() | two.keys())
+
+
 def main():
     parser = ArgumentParser(prog="python -m benchmarks.kills", description=__doc__.strip().splitlines()[0])
     parser.add_argument("logdir", nargs="?", default="train_log/kills", help="folder of both runs; what is in it goes")
@@ -115,6 +123,7 @@ def main():
     finish(quiet, "--config", *SHORTENED, *args.config)
     print(tabulate([["quiet", *result(quiet)], [f"killed {args.kills} times", *result(killed)]],
                    ["run", "last step", "box AP", "mask AP"], "github", floatfmt=".4f"))
+    print(f"{num_different(quiet, killed)} variables differ")
 
 
 if __name__ == "__main__":

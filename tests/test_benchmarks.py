@@ -217,3 +217,15 @@ def test_a_checkpoint_that_cannot_be_read_is_reported(tmp_path):
         f.write(b"\0")
     with pytest.raises(UserError, match="model-20 cannot be read"):
         kills.check_checkpoints(str(tmp_path))
+
+
+def test_variables_that_differ_in_two_runs_are_counted(tmp_path):
+    for run, values in {"a": ([1, 2], 3), "b": ([1, 2], 3), "c": ([1, 2.0000002], 4)}.items():
+        with tf.Graph().as_default(), tfv1.Session() as sess:
+            for name, value in zip("xy", values):
+                tfv1.get_variable(name, initializer=np.float32(value))
+            sess.run(tfv1.global_variables_initializer())
+            (tmp_path / run).mkdir()
+            tfv1.train.Saver().save(sess, str(tmp_path / run / "model-7"))
+    assert kills.num_different(str(tmp_path / "a"), str(tmp_path / "b")) == 0
+    assert kills.num_different(str(tmp_path / "a"), str(tmp_path / "c")) == 2
