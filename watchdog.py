@@ -258,6 +258,8 @@ class Watchdog:
 
     def _judge_progress(self, now):
         others = [(link.step, link.age + now - link.heard, link.rank, link.host) for link in self._links if link.joined]
+        if not others:
+            return    # nobody waits for this rank, which may compute metrics
         ranks = [(self._step, now - self._progressed, 0, self._host), *others]
         if min(age for _, age, _, _ in ranks) < self.limit:
             return

@@ -1,16 +1,15 @@
 """
 What is left of a training that is killed again and again: `python -m benchmarks.kills`.
 
-A shortened demo runs once in quiet. Then the same run gets SIGKILL at random moments, `--kills` times, and goes on with
-`--resume` after each. Behind every kill all of its checkpoints are read, checksums included, and its worker processes
-must be gone. In the end both runs should have the same step, the same AP and the same weights.
+A shortened demo gets SIGKILL at random moments, `--kills` times, and goes on with `--resume` after each. Behind every
+kill all of its checkpoints are read, checksums included, and its worker processes must be gone. Then the same demo runs
+in quiet: both runs should have the same step, the same AP and the same weights.
 """
 from common import ArgumentParser, UserError, exit_on_user_error
 
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -74,7 +73,7 @@ def _group_exists(group):
 
 def check_checkpoints(logdir):
     """Returns: list of the steps of the checkpoints in a folder. Raises: UserError: one cannot be read"""
-    paths = list_checkpoints(logdir) if os.path.isdir(logdir) else []
+    paths = list_checkpoints(logdir)
     for path in paths:
         reason = is_whole(path)
         if reason:
@@ -97,7 +96,7 @@ def num_different(logdir, other):
 
 def main():
     parser = ArgumentParser(prog="python -m benchmarks.kills", description=__doc__.strip().splitlines()[0])
-    parser.add_argument("logdir", nargs="?", default="train_log/kills", help="folder of both runs; what is in it goes")
+    parser.add_argument("logdir", nargs="?", default="train_log/kills", help="new folder for both runs")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seconds", type=float, nargs=2, default=(1, 60), metavar=("MIN", "MAX"),
                         help="from the start of a training to its kill, at random in between")
@@ -106,17 +105,18 @@ def main():
     args = parser.parse_args()
     if args.kills < 1 or not 0 < args.seconds[0] <= args.seconds[1]:
         raise UserError("--kills must be positive, and --seconds two positive numbers in order")
-    quiet, killed = os.path.join(args.logdir, "quiet"), os.path.join(args.logdir, "killed")
-    shutil.rmtree(args.logdir, ignore_errors=True)
+    if os.path.exists(args.logdir):
+        raise UserError(f"{args.logdir} exists; delete it, or give another folder")
     os.makedirs(args.logdir)
+    quiet, killed = (os.path.abspath(os.path.join(args.logdir, name)) for name in ("quiet", "killed"))
 
-    moments = random.Random(args.seed)
+    moments, steps = random.Random(args.seed), []
     for number in range(1, args.kills + 1):
-        fresh = not os.path.exists(os.path.join(killed, "config.json")) or not check_checkpoints(killed)
-        words = ["--overwrite", "--config", *SHORTENED, *args.config] if fresh else ["--resume"]
+        words = ["--resume"] if steps else ["--overwrite", "--config", *SHORTENED, *args.config]
         seconds = moments.uniform(*args.seconds)
         if not kill(start(killed, *words), seconds):
-            raise UserError(f"the training ended before kill {number}; take smaller --seconds, or a longer schedule")
+            raise UserError(f"the training ended before kill {number}: it failed, see {killed}.log, or was over; then "
+                            "take smaller --seconds, or a longer schedule")
         steps = check_checkpoints(killed)
         print(f"kill {number} of {args.kills} after {seconds:.1f} s; checkpoints of steps {steps}", flush=True)
     finish(killed, "--resume")

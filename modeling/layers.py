@@ -86,6 +86,7 @@ def UpConv2D(x, filters, kernel_initializer):
     Args:
         x: (B, H, W, C)
         filters (int): D
+        kernel_initializer: of the kernel (2, 2, D, C)
 
     Returns:
         (B, 2 H, 2 W, D)

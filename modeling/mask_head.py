@@ -42,6 +42,8 @@ def ClassConv2D(x, labels, num_categories, kernel_initializer):
     Args:
         x: (R, H, W, C)
         labels: int32 (R,), in 1..num_categories
+        num_categories (int): without the background
+        kernel_initializer: of the kernel (1, 1, C, num_categories)
 
     Returns:
         (R, H, W)

@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 
 def gradients(x, kernel, dy, size=(3, 3), **settings):
     """Gradients of a convolution in the graph, of its input and its kernel"""
-    kernel = tf.ensure_shape(kernel, [*size, None, None])
+    kernel = tf.ensure_shape(kernel, [*size, x.shape[-1], None])
     return tfv1.gradients(tf.nn.conv2d(x, kernel, **settings), [x, kernel], dy)
 
 
@@ -57,6 +57,14 @@ def test_other_convolutions_keep_those_of_tensorflow(monkeypatch, size, settings
     assert {"Conv2DBackpropInput", "Conv2DBackpropFilter"} <= types
     for found, expected in zip(ours, theirs):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_a_convolution_in_groups_keeps_those_of_tensorflow(monkeypatch):
+    monkeypatch.setattr(cpu_gradients, "are_faster", lambda: True)
+    with tf.Graph().as_default() as graph, cpu_gradients.convolutions():
+        x, kernel = tf.zeros([1, 5, 6, 4]), tf.zeros([3, 3, 2, 8])
+        tfv1.gradients(tf.nn.conv2d(x, kernel, 1, "SAME"), [x, kernel])
+    assert {"Conv2DBackpropInput", "Conv2DBackpropFilter"} <= {op.type for op in graph.get_operations()}
 
 
 def test_second_derivatives_pass_through_them(monkeypatch):

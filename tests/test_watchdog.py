@@ -193,6 +193,13 @@ def test_with_a_limit_a_job_of_which_one_rank_makes_progress_goes_on(job):
     assert [process.poll() for process in job.ranks] == [None] * 3
 
 
+def test_with_a_limit_a_rank_that_nobody_waits_for_goes_on(job):
+    job.start("", *["watchdog.stop(); sys.exit()"] * 2, limit=3)
+    assert [job.end(rank) for rank in (1, 2)] == [(0, "")] * 2
+    time.sleep(6)
+    assert job.ranks[0].poll() is None
+
+
 @pytest.fixture
 def rank_0():
     """A function that starts a rank 0 in this process. It returns the rank's address, and its list of failures."""
