@@ -19,6 +19,7 @@ from tensorpack.utils import logger
 import distributed
 from eval import evaluate_dataset, write_json
 from modeling.predictor import as_predict_function
+from results import remove_partial
 
 
 class Progress(Callback):
@@ -141,6 +142,7 @@ class Evaluation(Callback):
             metrics = evaluate_dataset(self._predict, dataset, self.cfg, output, report=logger.info)
             if metrics is None:
                 continue
+            remove_partial(output)
             report[dataset.name] = dict(metrics, step=step)
             for kind, values in metrics.items():
                 for name, value in values.items():

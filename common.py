@@ -1,6 +1,8 @@
 """What several parts share. Importing this module prepares TensorFlow and comes before any other import of it."""
 import argparse
 import contextlib
+import glob
+import hashlib
 import logging
 import os
 import sys
@@ -8,6 +10,8 @@ import tempfile
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"    # tensorpack's layers are Keras 2 layers
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")    # of TensorFlow's C++ log, only what is fatal
+os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")    # what goes wrong with a file is said in our words
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")    # NumPy's products here are small, threads only slow them down
 
 
@@ -100,6 +104,22 @@ def resize_shape(height, width, short_edge, max_size):
     """
     scale = min(short_edge / min(height, width), max_size / max(height, width))
     return max(int(height * scale + 0.5), 1), max(int(width * scale + 0.5), 1)
+
+
+def digest(path):
+    """
+    Args:
+        path (str): a file, or what the names of several begin with, as those of a checkpoint do
+
+    Returns:
+        str, a hash of their contents
+    """
+    found = hashlib.sha256()
+    for name in [path] if os.path.isfile(path) else sorted(glob.glob(glob.escape(path) + ".*")):
+        with open(name, "rb") as f:
+            while block := f.read(2 ** 20):
+                found.update(block)
+    return found.hexdigest()
 
 
 def pad_batch(images):

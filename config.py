@@ -17,6 +17,8 @@ from common import UserError
 LR_SCHEDULES = {"1x": (120000, 160000, 180000),
                 **{f"{k}x": (180000 * k - 120000, 180000 * k - 40000, 180000 * k) for k in range(2, 10)}}
 
+PRECISIONS = ("float32", "bfloat16", "float16")
+
 
 class ConfigError(UserError):
     """A key or a value of the config that cannot be used; the message names both and the remedy."""
@@ -315,6 +317,8 @@ _C.TEST.FRCNN_NMS_THRESH = 0.5
 _C.TEST.RESULT_SCORE_THRESH = 0.05     # detections below this score are dropped
 _C.TEST.RESULT_SCORE_THRESH_VIS = 0.5  # detections below this score are not drawn
 _C.TEST.RESULTS_PER_IM = 100
+_C.TEST.PRECISION = "float32"          # of the layers: "float32", "bfloat16" (new CPUs and GPUs) or "float16" (GPUs)
+_C.TEST.CACHE_GRAPH = False            # keep the frozen network beside its weights, so that it loads faster
 
 
 def _check(condition, message):
@@ -374,6 +378,7 @@ def _check_network(flat):
                        "RPN.TRAIN_PER_LEVEL_NMS_TOPK RPN.TEST_PER_LEVEL_NMS_TOPK", 1)
     _check_range(flat, "RPN.POSITIVE_ANCHOR_THRESH RPN.NEGATIVE_ANCHOR_THRESH RPN.FG_RATIO RPN.PROPOSAL_NMS_THRESH "
                        "FRCNN.FG_THRESH FRCNN.FG_RATIO TEST.FRCNN_NMS_THRESH TEST.RESULT_SCORE_THRESH", 0, 1)
+    _check_choice(flat, "TEST.PRECISION", PRECISIONS)
     # with fewer, rounding decides about the outermost of the mask head's 28 bins
     _check_range(flat, "MRCNN.GT_RESOLUTION", 56)
 
@@ -419,7 +424,7 @@ def _check_images(flat, is_training):
 def _check_training(flat):
     _check_choice(flat, "TRAINER", ["replicated", "horovod"])
     _check_choice(flat, "TRAIN.COMPRESSION", ["none", "fp16"])
-    _check_choice(flat, "TRAIN.PRECISION", ["float32", "bfloat16", "float16"])
+    _check_choice(flat, "TRAIN.PRECISION", PRECISIONS)
     schedule = flat["TRAIN.LR_SCHEDULE"]
     _check(len(schedule) > 0 and list(schedule) == sorted(set(schedule)) and schedule[0] > 0,
            f"TRAIN.LR_SCHEDULE={schedule} must be growing numbers of steps, the last of which ends the training")
@@ -454,6 +459,13 @@ def finalize_configs(cfg, is_training):
     if is_training:
         _check_training(flat)
     cfg.freeze()
+
+
+def inference_settings(cfg):
+    """Returns: dict of dotted key to value, of all that detections depend on besides weights and images"""
+    return {key: value for key, value in cfg.flatten().items()
+            if not key.startswith(("TRAIN", "DATA.")) and key != "TEST.CACHE_GRAPH"
+            or key in ("DATA.CLASS_NAMES", "DATA.CATEGORY_IDS")}
 
 
 def save_config(cfg, path):

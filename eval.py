@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import itertools
 import json
 import math
 import os
@@ -31,10 +32,14 @@ import tqdm
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from results import ResultsFile
+
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 MASK_THRESHOLD = 0.5
 MAX_BAD_IMAGES = 0.1    # share of a data set's images that may be unreadable
 NUM_READERS = 4         # threads that read and resize images ahead of the network
+NUM_WRITERS = 4         # threads that paste, encode and draw behind it
+BATCHES_A_ROUND = 8     # of each rank of a job, until the chief has their results
 
 
 # detections of one image --------------------------------------------------------------------------------------------
@@ -206,9 +211,12 @@ def detect_batch(predict, images, cfg):
     return _detect_resized(predict, resized, [image.shape[:2] for image in images], tuple(cfg.DATA.CLASS_NAMES))
 
 
-def _ahead(function, items, lookahead):
-    """Yields: function(item) for each of items, in their order, computed in threads at most `lookahead` items ahead"""
-    with concurrent.futures.ThreadPoolExecutor(NUM_READERS) as pool:
+def _ahead(function, items, num_threads, lookahead):
+    """
+    Yields: function(item) for each of items, in their order, computed in threads at most `lookahead` items ahead of the
+        consumer; `items` are taken in the consumer's thread
+    """
+    with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
         pending = collections.deque()
         try:
             for item in items:
@@ -223,32 +231,50 @@ def _ahead(function, items, lookahead):
                 future.cancel()
 
 
-def detect_files(predict, paths, cfg):
+def _batches(items, size):
+    """Yields: lists of `size` items, the last of which may be shorter"""
+    items = iter(items)
+    while batch := list(itertools.islice(items, size)):
+        yield batch
+
+
+def detect_stream(predict, items, cfg, load, finish):
     """
-    Detect the objects in image files, in batches of TEST.IMS_PER_BATCH; reading runs ahead of the network.
+    Detect the objects in a stream of images, in batches of TEST.IMS_PER_BATCH. Images are read and resized in threads
+    ahead of the network, and what it finds is finished in threads behind it, so that it never waits for either.
+
+    Args:
+        predict (callable): of `modeling.predictor.load_predictor`
+        items (iterable): that stand for images, of any kind
+        cfg: PREPROC, TEST and DATA.CLASS_NAMES
+        load (callable): from an item to its image, uint8 (h, w, 3); may raise UserError
+        finish (callable): from an item, its image and its Detections to a result
 
     Yields:
-        (uint8 (h, w, 3), Detections) for each of `paths` in order, or (None, UserError) for one that cannot be read
+        (item, result) for each of `items` in order; (item, UserError) for one that cannot be loaded
     """
-    def read(path):
+    def read(item):
         try:
-            image = data.load_image(path)
+            image = load(item)
         except UserError as e:
-            return None, e
-        return image, _resize(image, cfg)
+            return item, None, e
+        return item, image, _resize(image, cfg)
 
-    batch_size, class_names = cfg.TEST.IMS_PER_BATCH, tuple(cfg.DATA.CLASS_NAMES)
-    batch = []
-    for i, loaded in enumerate(_ahead(read, paths, batch_size + NUM_READERS)):
-        batch.append(loaded)
-        if len(batch) < batch_size and i + 1 < len(paths):
-            continue
-        good = [(image, resized) for image, resized in batch if image is not None]
+    def detect(batch):
+        good = [(image, resized) for _, image, resized in batch if image is not None]
         found = iter(_detect_resized(predict, [resized for _, resized in good],
                                      [image.shape[:2] for image, _ in good], class_names) if good else ())
-        for image, error in batch:
-            yield (None, error) if image is None else (image, next(found))
-        batch = []
+        return [(item, image, resized if image is None else next(found)) for item, image, resized in batch]
+
+    def end(detected):
+        item, image, found = detected
+        return item, found if image is None else finish(item, image, found)
+
+    size, class_names = cfg.TEST.IMS_PER_BATCH, tuple(cfg.DATA.CLASS_NAMES)
+    num_networks = getattr(predict, "num_devices", 1)
+    loaded = _ahead(read, items, NUM_READERS, size * num_networks + NUM_READERS)
+    detected = _ahead(detect, _batches(loaded, size), num_networks, num_networks)
+    return _ahead(end, itertools.chain.from_iterable(detected), NUM_WRITERS, size + NUM_WRITERS)
 
 
 # COCO results -------------------------------------------------------------------------------------------------------
@@ -298,10 +324,10 @@ def write_json(path, value):
         raise UserError(f"cannot write {path} ({e.strerror}); choose another place") from None
 
 
-def progress_bar(total, name):
+def progress_bar(total, name, initial=0):
     """Returns: a tqdm bar on stderr with the time left; silent where stderr is no terminal, and on all ranks but the
-    chief"""
-    return tqdm.tqdm(total=total, desc=name, unit="image", file=sys.stderr, mininterval=0.5,
+    chief; `initial` images were done before"""
+    return tqdm.tqdm(total=total, initial=initial, desc=name, unit="image", file=sys.stderr, mininterval=0.5,
                      disable=None if distributed.is_chief() else True,
                      dynamic_ncols=True, leave=False)
 
@@ -311,27 +337,24 @@ def warn(line):
     tqdm.tqdm.write(line, file=sys.stderr)
 
 
-def _wrong_size(record, image):
-    """Returns: UserError where an image is not of the size in the annotation file, to which masks are tied; or None"""
+def _check_size(record, image):
+    """Refuse an image that is not of the size in the annotation file, to which masks are tied."""
     height, width = image.shape[:2]
-    if (height, width) == (record.height, record.width):
-        return None
-    return UserError(f"{record.file_name} is {width}x{height}, but its annotation says {record.width}x{record.height}; "
-                     "mend the one or the other")
+    if (height, width) != (record.height, record.width):
+        raise UserError(f"{record.file_name} is {width}x{height}, but its annotation says "
+                        f"{record.width}x{record.height}; mend the one or the other")
 
 
-def predict_dataset(predict, dataset, cfg):
+def predict_dataset(predict, dataset, cfg, results):
     """
     Detect the objects in all images of a data set. An image that cannot be used is named on stderr and left out. The
-    ranks of a job share the batches out, and each of them returns what all have found.
+    ranks of a job share the batches out, and the chief collects what they find.
 
     Args:
         predict (callable): of `modeling.predictor.load_predictor`
         dataset (data.Dataset): with category_ids and records
         cfg: TEST, PREPROC and DATA
-
-    Returns:
-        list of dict: COCO results, in the order of the data set's images
+        results (ResultsFile): is added to; images that it has are left out. None on all ranks but the chief
 
     Raises:
         UserError: more than a tenth of the images cannot be used
@@ -339,29 +362,43 @@ def predict_dataset(predict, dataset, cfg):
     def resized_shape(record):
         return common.resize_shape(record.height, record.width, cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
 
+    def load(i):
+        image = data.load_image(records[i].file_name)
+        _check_size(records[i], image)
+        return image
+
+    def finish(i, _, found):
+        return detections_to_coco(records[i].image_id, found, dataset.category_ids)
+
     records = dataset.records
     # images of one shape together: little padding in a batch, and few shapes that are new to TensorFlow
     order = sorted(range(len(records)), key=lambda i: resized_shape(records[i]))
-    # whole batches, which are then the same for any number of ranks
-    mine = [i for place, i in enumerate(order)
-            if place // cfg.TEST.IMS_PER_BATCH % distributed.size() == distributed.rank()]
-    results, num_bad = {}, 0
-    with progress_bar(len(mine), dataset.name) as bar:
-        for i, (image, found) in zip(mine, detect_files(predict, [records[i].file_name for i in mine], cfg)):
-            error = found if image is None else _wrong_size(records[i], image)
-            if error is None:
-                results[i] = detections_to_coco(records[i].image_id, found, dataset.category_ids)
-            else:
-                warn(f"left out: {error}")
-                num_bad += 1
-            if num_bad > MAX_BAD_IMAGES * len(mine):
-                raise UserError(f"data set {dataset.name}: {num_bad} of {len(mine)} images cannot be used, "
-                                f"the last because {error}")
-            bar.update()
-            distributed.progress()
-    for found in distributed.gather(list(results.items())):
-        results.update(found)
-    return [result for i in sorted(results) for result in results[i]]
+    # whole batches, which are then the same for any number of ranks, and after an interruption
+    batches = distributed.gather([batch for batch in _batches(order, cfg.TEST.IMS_PER_BATCH)
+                                  if results is not None and not all(i in results for i in batch)])[0]
+    mine = batches[distributed.rank()::distributed.size()]
+    num_mine, num_bad = sum(map(len, mine)), 0
+    stream = detect_stream(predict, itertools.chain.from_iterable(mine), cfg, load, finish)
+    batches_a_round = 1 if distributed.size() == 1 else BATCHES_A_ROUND
+    num_rounds = math.ceil(len(batches) / (distributed.size() * batches_a_round))
+    num_before = 0 if results is None else len(results)
+    with progress_bar(num_before + num_mine, dataset.name, num_before) as bar:
+        for start in range(0, num_rounds * batches_a_round, batches_a_round):
+            found = []
+            for i, result in itertools.islice(stream, sum(map(len, mine[start:start + batches_a_round]))):
+                if isinstance(result, UserError):
+                    warn(f"left out: {result}")
+                    num_bad += 1
+                    if num_bad > MAX_BAD_IMAGES * num_mine:
+                        raise UserError(f"data set {dataset.name}: {num_bad} of {num_mine} images cannot be used, "
+                                        f"the last because {result}")
+                else:
+                    found.append((i, result))
+                bar.update()
+                distributed.progress()
+            for i, result in itertools.chain.from_iterable(distributed.gather(found)):
+                if results is not None:
+                    results.add(i, result)
 
 
 # metrics ------------------------------------------------------------------------------------------------------------
@@ -514,7 +551,7 @@ def format_metrics(metrics, per_class=None):
     return text
 
 
-def evaluate_dataset(predict, dataset, cfg, output=None, report=print):
+def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None, resume=False):
     """
     Run the network on a data set and compare with its ground truth.
 
@@ -524,20 +561,23 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print):
         cfg: MODE_MASK, TEST, PREPROC and DATA
         output (str): write the COCO results to this json file
         report (callable): takes the text of the tables
+        key (dict), resume (bool): see `results.ResultsFile`
 
     Returns:
         dict: of `evaluate_results`; None on all ranks but the chief
     """
     start = time.monotonic()
-    results = predict_dataset(predict, dataset, cfg)
-    if not distributed.is_chief():
-        return None
-    seconds = time.monotonic() - start
-    if output:
-        write_json(output, results)
-    metrics, per_class = _evaluate(results, dataset.annotation_file, cfg.MODE_MASK)
+    results = ResultsFile(output, key, resume) if distributed.is_chief() else None
+    with contextlib.nullcontext() if results is None else contextlib.closing(results):
+        predict_dataset(predict, dataset, cfg, results)
+        if results is None:
+            return None
+        seconds = time.monotonic() - start
+        results.finish()
+        found = list(itertools.chain.from_iterable(results))
+    metrics, per_class = _evaluate(found, dataset.annotation_file, cfg.MODE_MASK)
     without_masks = cfg.MODE_MASK and "segm" not in metrics
-    report(f"{dataset.name}: {len(results)} detections in {len(dataset.records)} images, {seconds:.1f} s"
+    report(f"{dataset.name}: {len(found)} detections in {len(dataset.records)} images, {seconds:.1f} s"
            + ("; its annotations have no masks, so only boxes are evaluated" if without_masks else "")
            + "\n" + format_metrics(metrics, per_class))
     return metrics

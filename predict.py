@@ -8,9 +8,12 @@
 import common    # first: it prepares the environment, or says how to
 
 import argparse
+import collections
+import contextlib
 import glob
 import os
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -18,9 +21,11 @@ import numpy as np
 import data
 import distributed
 import eval as evaluation
+import video
 import viz
 from common import UserError
-from config import config, finalize_configs, load_config
+from config import config, finalize_configs, inference_settings, load_config
+from results import ResultsFile, has_partial, partial_path, remove_partial
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -141,20 +146,21 @@ def _as_image(image):
 # --predict ----------------------------------------------------------------------------------------------------------
 def expand_inputs(inputs):
     """
-    Find the images that files, folders and patterns stand for.
+    Find the images and videos that files, folders and patterns stand for.
 
     Args:
-        inputs (list[str]): image files, folders (the images right in them), or patterns such as "shots/*.png"
+        inputs (list[str]): files, folders (what is right in them), or patterns such as "shots/*.png"
 
     Returns:
         list[str]: paths of files, each once; and list[str]: one line for each input that stands for none
     """
+    suffixes = IMAGE_SUFFIXES + video.SUFFIXES
     paths, problems = [], []
     for name in inputs:
         if os.path.isdir(name):
             found = [os.path.join(name, entry) for entry in sorted(os.listdir(name))
-                     if entry.lower().endswith(IMAGE_SUFFIXES)]
-            problem = f"{name} has no images in it ({', '.join(IMAGE_SUFFIXES)}); name a folder that has"
+                     if entry.lower().endswith(suffixes)]
+            problem = f"{name} has no images or videos in it ({', '.join(suffixes)}); name a folder that has"
         elif os.path.isfile(name):
             found = [name]
         else:
@@ -182,16 +188,21 @@ def name_outputs(paths):
     return stems
 
 
+def _picture_name(path, stem):
+    return stem + (".mp4" if video.is_video(path) else ".png")
+
+
 def _prepare_output(folder, paths, stems):
     """Make the output folder, and see that nothing in it is overwritten that is an input."""
     _make_folder(folder)
     inputs = {os.path.realpath(path) for path in paths}
     for path, stem in zip(paths, stems):
-        if os.path.realpath(os.path.join(folder, stem + ".png")) in inputs:
-            raise UserError(f"--output {folder}: {stem}.png there is one of the images to predict on and would be "
+        name = _picture_name(path, stem)
+        if os.path.realpath(os.path.join(folder, name)) in inputs:
+            raise UserError(f"--output {folder}: {name} there is one of the inputs to predict on and would be "
                             "overwritten; choose another folder")
         if stem != os.path.splitext(os.path.basename(path))[0]:
-            evaluation.warn(f"{path}: another image has this name, so it is written as {stem}.png and {stem}.json")
+            evaluation.warn(f"{path}: another input has this name, so it is written as {name} and {stem}.json")
 
 
 def _make_folder(folder):
@@ -223,9 +234,9 @@ def _check_window():
                         "in place of opencv-python-headless") from None
 
 
-def predict_images(load, words, inputs, output, show):
+def predict_files(load, words, inputs, output, show):
     """
-    Predict on images, draw, and write `output`/STEM.png and STEM.json for each.
+    Predict on images and videos, draw, and write `output`/STEM.png or STEM.mp4, and STEM.json, for each.
 
     Args:
         load (str), words (list[str]): as `Detector` takes them
@@ -234,7 +245,7 @@ def predict_images(load, words, inputs, output, show):
         show (bool): open a window on each; Escape or q ends
 
     Raises:
-        UserError: at the end when any of the images failed; the others are done
+        UserError: at the end when any of the inputs failed; the others are done
     """
     paths, problems = expand_inputs(inputs)
     for problem in problems[:-1] if not paths else problems:
@@ -247,46 +258,116 @@ def predict_images(load, words, inputs, output, show):
     if output is not None:
         _prepare_output(output, paths, stems)
     detector = Detector(load, words)
-    score_threshold = detector.cfg.TEST.RESULT_SCORE_THRESH_VIS
-    done, num_failed = 0, len(problems)
-    with evaluation.progress_bar(len(paths), "predict") as bar:
-        for stem, (image, found) in zip(stems, evaluation.detect_files(detector.predict, paths, detector.cfg)):
-            bar.update()
-            if image is None:
-                evaluation.warn(str(found))
-                num_failed += 1
-                continue
-            picture = viz.draw_detections(image, found, detector.class_names, score_threshold)
-            if output is not None:
-                _write_prediction(os.path.join(output, stem), picture, stem, found, detector.cfg)
-            done += 1
-            if show and _wait_for_key(picture):
-                break
-    print(f"predicted on {done} image{'s' * (done != 1)}" + (f", see {output}" if output is not None else ""))
+    targets = dict(zip(paths, stems))
+    images = {path: stem for path, stem in targets.items() if not video.is_video(path)}
+    drawing = _Drawing(detector, output, show)
+    with contextlib.suppress(_Quit):
+        if images:
+            drawing.images(images)
+        for path in filter(video.is_video, paths):
+            drawing.video(path, targets[path])
+    print(drawing.summary())
+    num_failed = len(problems) + drawing.num_failed
     if num_failed:
         raise UserError(f"{num_failed} of {len(problems) + len(paths)} inputs cannot be used, see the lines above")
 
 
-def _write_prediction(path, picture, image_id, found, cfg):
-    _write_image(path + ".png", picture)
-    evaluation.write_json(path + ".json", evaluation.detections_to_coco(
-        image_id, found, cfg.DATA.CATEGORY_IDS, cfg.DATA.CLASS_NAMES))
+class _Quit(Exception):
+    """The user has pressed a key in the window to end."""
 
 
-def _wait_for_key(picture):
-    """Returns: bool, whether the user wants to end"""
-    cv2.imshow("predict", picture)
-    return cv2.waitKey(0) & 0xFF in (27, ord("q"))
+class _Drawing:
+    """Predicts on images and videos, and writes or shows what was found."""
+
+    def __init__(self, detector, output, show):
+        self.detector, self.output, self.show = detector, output, show
+        self.counts, self.num_failed = collections.Counter(), 0
+        self.start = time.monotonic()
+
+    def summary(self):
+        """Returns: str, a line on what was done"""
+        what = " and ".join(f"{n} {kind}{'s' * (n != 1)}" for kind, n in self.counts.items() if n) or "no image"
+        rate = sum(self.counts.values()) / (time.monotonic() - self.start)
+        return f"predicted on {what}, {rate:.2f} a second" + (f", see {self.output}" if self.output else "")
+
+    def images(self, stems):
+        """Args: stems (dict): of path to the stem of its output files"""
+        def finish(path, image, found):
+            picture = self._draw(image, found)
+            if self.output is not None:
+                target = os.path.join(self.output, stems[path])
+                _write_image(target + ".png", picture)
+                evaluation.write_json(target + ".json", self._to_coco(stems[path], found))
+            return picture if self.show else None
+
+        with evaluation.progress_bar(len(stems), "predict") as bar:
+            for path, picture in self._stream(stems, data.load_image, finish):
+                bar.update()
+                if isinstance(picture, UserError):
+                    evaluation.warn(str(picture))
+                    self.num_failed += 1
+                    continue
+                self.counts["image"] += 1
+                self._show(picture, wait=0)
+
+    def video(self, path, stem):
+        """Args: path (str): of the video; stem (str): of its output files"""
+        try:
+            self._video(path, stem)
+        except UserError as e:
+            evaluation.warn(str(e))
+            self.num_failed += 1
+
+    def _video(self, path, stem):
+        def finish(numbered, image, found):
+            return self._draw(image, found, min_edge=0), self._to_coco(numbered[0], found)
+
+        source = video.Video(path)
+        with contextlib.ExitStack() as stack:
+            if self.output is not None:
+                target = os.path.join(self.output, stem)
+                writer = stack.enter_context(video.VideoWriter(target + ".mp4", source.rate))
+                results = stack.enter_context(contextlib.closing(ResultsFile(target + ".json")))
+            bar = stack.enter_context(evaluation.progress_bar(source.num_frames or None, os.path.basename(path)))
+            for (number, _), (picture, found) in self._stream(source.frames(), lambda numbered: numbered[1], finish):
+                bar.update()
+                self.counts["frame"] += 1
+                if self.output is not None:
+                    writer.write(picture)
+                    results.add(number, found)
+                self._show(picture, wait=1)
+            if self.output is not None:
+                results.finish()
+                remove_partial(target + ".json")
+
+    def _stream(self, items, load, finish):
+        return evaluation.detect_stream(self.detector.predict, items, self.detector.cfg, load, finish)
+
+    def _draw(self, image, found, **kwargs):
+        return viz.draw_detections(image, found, self.detector.class_names,
+                                   self.detector.cfg.TEST.RESULT_SCORE_THRESH_VIS, **kwargs)
+
+    def _to_coco(self, image_id, found):
+        cfg = self.detector.cfg.DATA
+        return evaluation.detections_to_coco(image_id, found, cfg.CATEGORY_IDS, cfg.CLASS_NAMES)
+
+    def _show(self, picture, wait):
+        """Show a picture for `wait` milliseconds, 0 until a key is pressed; raises _Quit where that says to end."""
+        if self.show:
+            cv2.imshow("predict", picture)
+            if cv2.waitKey(wait) & 0xFF in (27, ord("q")):
+                raise _Quit
 
 
 # --evaluate ---------------------------------------------------------------------------------------------------------
-def evaluate_model(load, words, output):
+def evaluate_model(load, words, output, resume=False):
     """
     Evaluate a model on each of DATA.VAL, write its COCO results and print the metrics. Ranks of a job share the work.
 
     Args:
         load (str), words (list[str]): as `Detector` takes them
         output (str): a json file; with several data sets OUT.json becomes OUT_NAME.json for each
+        resume (bool): keep what an evaluation that did not end has left behind
 
     Returns:
         dict of data set name to metrics
@@ -305,13 +386,21 @@ def evaluate_model(load, words, output):
     for path in outputs:
         if os.path.isdir(path):
             raise UserError(f"--evaluate {path} is a folder; name the json file to write, such as {path}/out.json")
+        if has_partial(path) and not resume and distributed.is_chief():
+            raise UserError(f"{partial_path(path)} is what an evaluation that did not end has found; add --resume to go "
+                            "on with it, or remove that file")
     _make_folder(os.path.dirname(os.path.abspath(output)))
     predict = _load_network(cfg, weights_path)
+    network = {"its weights": common.digest(weights_path), **inference_settings(cfg)} if distributed.is_chief() else {}
     metrics = {}
     for dataset, path in zip(datasets, outputs):
-        metrics[dataset.name] = evaluation.evaluate_dataset(predict, dataset, cfg, path)
+        key = {**network, "its images": [[record.image_id, record.file_name] for record in dataset.records]}
+        metrics[dataset.name] = evaluation.evaluate_dataset(predict, dataset, cfg, path, key=key, resume=resume)
         if distributed.is_chief():
             print(f"detections written to {path}")
+    if distributed.is_chief():
+        for path in outputs:
+            remove_partial(path)
     return metrics
 
 
@@ -338,14 +427,16 @@ def parse_args(words=None):
     parser.add_argument("--load", required=True, metavar="PATH",
                         help="the model: a run's folder, a checkpoint or a weight file")
     action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--predict", nargs="+", metavar="IMAGE",
-                        help="images, folders of images, or patterns such as 'a/*.png'")
+    action.add_argument("--predict", nargs="+", metavar="FILE",
+                        help="images, videos, folders of these, or patterns such as 'a/*.png'")
     action.add_argument("--evaluate", metavar="OUT.json",
                         help="evaluate on each of DATA.VAL: write COCO results to OUT.json and print the metrics")
     action.add_argument("--export", metavar="OUT.npz", help="write the weights alone, as one file that --load takes")
-    parser.add_argument("--output", metavar="DIR", help="where --predict writes IMAGE.png, a drawing, and IMAGE.json")
+    parser.add_argument("--resume", action="store_true",
+                        help="with --evaluate: go on with an evaluation of the same that was interrupted")
+    parser.add_argument("--output", metavar="DIR", help="where --predict writes drawings, NAME.png or NAME.mp4, and results, NAME.json")
     parser.add_argument("--show", action="store_true",
-                        help="open a window on each image of --predict; Escape or q ends")
+                        help="open a window on what --predict has found; Escape or q ends")
     parser.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                         help="change the config: KEY=VALUE, or @FILE with such lines; config.py lists the keys")
     args = parser.parse_args(words)
@@ -353,6 +444,8 @@ def parse_args(words=None):
         parser.error("--predict needs --output DIR, where the results go, or --show")
     if not args.predict and (args.output or args.show):
         parser.error("--output and --show belong to --predict; --evaluate and --export write the file that they name")
+    if args.resume and not args.evaluate:
+        parser.error("--resume belongs to --evaluate")
     if "" in (args.evaluate, args.output, args.export):
         parser.error("an output path is empty")
     if args.export and not args.export.endswith(".npz"):
@@ -363,12 +456,12 @@ def parse_args(words=None):
 def main(words=None):
     args = parse_args(words)
     if args.predict:
-        predict_images(args.load, args.config, args.predict, args.output, args.show)
+        predict_files(args.load, args.config, args.predict, args.output, args.show)
     elif args.evaluate:
         if distributed.launched() > 1:
             distributed.init()
         with distributed.member():
-            evaluate_model(args.load, args.config, args.evaluate)
+            evaluate_model(args.load, args.config, args.evaluate, args.resume)
     else:
         export_weights(args.load, args.export)
 

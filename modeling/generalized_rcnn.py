@@ -63,7 +63,7 @@ class GeneralizedRCNN(ModelDesc):
     @property
     def dtype(self):
         """Of the layers. Their variables, the boxes and the losses are float32."""
-        return tf.as_dtype(self.cfg.TRAIN.PRECISION if self.training else tf.float32)
+        return tf.as_dtype((self.cfg.TRAIN if self.training else self.cfg.TEST).PRECISION)
 
     def inputs(self):
         """

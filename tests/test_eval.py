@@ -1,5 +1,7 @@
 """Detections, masks and COCO metrics, with a stand-in for the network."""
+import contextlib
 import json
+import threading
 import types
 
 import common
@@ -11,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 import eval as evaluation
 from config import config
+from results import ResultsFile
 
 HEIGHT, WIDTH = 60, 80
 
@@ -165,6 +168,13 @@ def make_dataset(folder, sizes):
                                  annotation_file=str(folder / "gt.json"))
 
 
+def predict_all(predict, dataset, cfg):
+    """Returns: list of the COCO results of a data set"""
+    with contextlib.closing(ResultsFile()) as results:
+        evaluation.predict_dataset(predict, dataset, cfg, results)
+        return [result for found in results for result in found]
+
+
 @pytest.mark.parametrize("batch", [1, 2, 3])
 def test_a_data_sets_results_come_in_its_order_with_any_batch_size(tmp_path, cfg, batch):
     cfg.TEST.IMS_PER_BATCH = batch
@@ -177,7 +187,7 @@ def test_a_data_sets_results_come_in_its_order_with_any_batch_size(tmp_path, cfg
         boxes = np.stack([np.zeros(n), np.zeros(n), np.full(n, 9), heights * 1.5], axis=1).astype(np.float32)
         return boxes, np.ones(n, np.float32), np.ones(n, int), np.arange(n), None
 
-    results = evaluation.predict_dataset(predict, dataset, cfg)
+    results = predict_all(predict, dataset, cfg)
     assert [r["image_id"] for r in results] == [100, 101, 102, 103, 104]
     assert [round(r["bbox"][3]) for r in results] == [1, 2, 3, 4, 5]
 
@@ -185,7 +195,7 @@ def test_a_data_sets_results_come_in_its_order_with_any_batch_size(tmp_path, cfg
 def test_an_image_that_cannot_be_read_is_named_and_left_out(tmp_path, cfg, capsys):
     dataset = make_dataset(tmp_path, [(20, 20)] * 11)
     (tmp_path / "3.png").write_bytes(b"no image")
-    results = evaluation.predict_dataset(fake_predict([(0, 0, 9, 9)]), dataset, cfg)
+    results = predict_all(fake_predict([(0, 0, 9, 9)]), dataset, cfg)
     assert len(results) == 10
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and "3.png" in lines[0]
@@ -195,14 +205,91 @@ def test_many_images_that_cannot_be_read_end_the_evaluation(tmp_path, cfg):
     dataset = make_dataset(tmp_path, [(20, 20)] * 4)
     (tmp_path / "3.png").write_bytes(b"no image")
     with pytest.raises(common.UserError, match="3.png"):
-        evaluation.predict_dataset(fake_predict([]), dataset, cfg)
+        predict_all(fake_predict([]), dataset, cfg)
 
 
 def test_an_image_of_another_size_than_its_annotation_is_not_evaluated(tmp_path, cfg, capsys):
     dataset = make_dataset(tmp_path, [(20, 20)] * 11)
     dataset.records[0].width = 21
-    assert len(evaluation.predict_dataset(fake_predict([(0, 0, 9, 9)]), dataset, cfg)) == 10
+    assert len(predict_all(fake_predict([(0, 0, 9, 9)]), dataset, cfg)) == 10
     assert "20x20" in capsys.readouterr().err
+
+
+# streams ------------------------------------------------------------------------------------------------------------
+def test_a_stream_keeps_its_order_and_names_what_cannot_be_loaded(cfg):
+    cfg.TEST.IMS_PER_BATCH = 2
+
+    def load(item):
+        if item == 3:
+            raise common.UserError("no image 3")
+        return np.full((20 + item, 20, 3), item, np.uint8)
+
+    stream = evaluation.detect_stream(fake_predict([(0, 0, 9, 9)]), range(7), cfg, load,
+                                      lambda item, image, found: (image.shape[0], len(found)))
+    found = dict(stream)
+    assert list(found) == list(range(7)) and str(found.pop(3)) == "no image 3"
+    assert found == {item: (20 + item, 1) for item in (0, 1, 2, 4, 5, 6)}
+
+
+def test_the_network_goes_on_while_results_are_finished(cfg):
+    later = threading.Event()
+
+    def predict(images, image_sizes):
+        if images[0, 0, 0, 0] == 1:
+            later.set()
+        return fake_predict([])(images, image_sizes)
+
+    def finish(item, image, found):
+        return later.wait(60) if item == 0 else True
+
+    stream = evaluation.detect_stream(predict, range(2), cfg, lambda item: np.full((9, 9, 3), item, np.uint8), finish)
+    assert [result for _, result in stream] == [True, True]
+
+
+def test_images_are_read_while_the_network_works(cfg):
+    read = threading.Event()
+
+    def load(item):
+        if item == 1:
+            read.set()
+        return np.full((9, 9, 3), item, np.uint8)
+
+    def predict(images, image_sizes):
+        assert read.wait(60)
+        return fake_predict([])(images, image_sizes)
+
+    assert len(list(evaluation.detect_stream(predict, range(2), cfg, load, lambda *_: None))) == 2
+
+
+def test_no_more_images_are_held_than_are_under_way(cfg):
+    alive, most, lock = 0, 0, threading.Lock()
+
+    class Image(np.ndarray):
+        def __del__(self):
+            nonlocal alive
+            if self.base is None:
+                return
+            with lock:
+                alive -= 1
+
+    def load(item):
+        nonlocal alive, most
+        with lock:
+            alive += 1
+            most = max(most, alive)
+        return np.zeros((9, 9, 3), np.uint8).view(Image)
+
+    for _ in evaluation.detect_stream(fake_predict([]), range(200), cfg, load, lambda *_: None):
+        pass
+    assert most <= 30
+
+
+def test_a_network_that_fails_ends_the_stream(cfg):
+    def predict(images, image_sizes):
+        raise ValueError("out of memory")
+
+    with pytest.raises(ValueError, match="out of memory"):
+        list(evaluation.detect_stream(predict, range(9), cfg, lambda _: np.zeros((9, 9, 3), np.uint8), lambda *_: None))
 
 
 # metrics ------------------------------------------------------------------------------------------------------------

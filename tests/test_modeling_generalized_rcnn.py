@@ -1,4 +1,5 @@
 """The whole network, against the recorded results of tensorpack's, and its behaviour in training."""
+import collections
 import functools
 import json
 
@@ -12,8 +13,9 @@ from tensorpack import tfv1
 
 from common import pad_batch, prepare_training
 from graph import set_variables, variable_shapes
-from modeling import predictor as predictor_module
+from modeling.frozen import freeze
 from modeling.generalized_rcnn import GeneralizedRCNN, accumulated_steps, total_batch
+from modeling.predictor import Predictor
 from modeling.weights import network_variables
 from network import SIZES, Network, batch_of
 
@@ -51,35 +53,27 @@ def image(golden):
 
 @pytest.fixture(scope="module")
 def golden_model(make_config, name, zoo, make_weight, tmp_path_factory):
-    """
-    The network of a recorded model with its weights, loaded as a user's are.
-
-    Returns: its predict function, and tensorpack's predictor, which has the graph and the session
-    """
+    """The network of a recorded model with its weights, loaded and frozen as a user's are."""
     path = tmp_path_factory.mktemp("golden") / f"{name}.npz"
     np.savez(path, **{variable: make_weight(variable, shape) for variable, shape in zoo.items()})
-    offline = []
-
-    def remember(*args):
-        offline.append(original(*args))
-        return offline[0]
-
-    original = predictor_module.OfflinePredictor
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predictor_module, "OfflinePredictor", remember)
-        cfg = make_config(*MODELS[name].split(), num_classes=80, tiny=False)
-        predict = predictor_module.load_predictor(cfg, str(path))
+    cfg = make_config(*MODELS[name].split(), num_classes=80, tiny=False)
+    graph_def = freeze(cfg, str(path), more_outputs=["proposal_boxes", "fastrcnn_all_scores"])
     path.unlink()
-    return predict, offline[0]
+    return Predictor(graph_def, GeneralizedRCNN(cfg).inference_tensor_names()[1])
+
+
+@pytest.fixture(scope="module")
+def golden_inference(make_config, name):
+    """The network of a recorded model in inference, with variables; only built."""
+    return Network(make_config(*MODELS[name].split(), num_classes=80, tiny=False), training=False, run=False)
 
 
 @pytest.fixture(scope="module")
 def alone(golden_model, image):
     """What the network says about the recorded image: boxes, scores, labels, masks; proposals, their class scores."""
-    _, offline = golden_model
     names = ["output/boxes", "output/scores", "output/labels", "output/masks", "proposal_boxes", "fastrcnn_all_scores"]
     batch, sizes = pad_batch([image])
-    return offline.sess.run([f"{name}:0" for name in names], {"images:0": batch, "image_sizes:0": sizes})
+    return golden_model.sess.run([f"{name}:0" for name in names], {"images:0": batch, "image_sizes:0": sizes})
 
 
 def pairwise_iou(a, b):
@@ -126,7 +120,7 @@ def test_class_scores_of_proposals_are_those_of_the_recorded_model(recorded, alo
 def among_others(golden_model, name, image):
     """What the network says about the recorded image among others: one wider, and, where it is quick, one taller."""
     images = [cv2.resize(image, (480, 200)), image, cv2.resize(image, (150, 400))[::-1]]
-    boxes, scores, labels, image_index, masks = golden_model[0](*pad_batch(images if name == "R50-FPN" else images[:2]))
+    boxes, scores, labels, image_index, masks = golden_model(*pad_batch(images if name == "R50-FPN" else images[:2]))
     return {i: [x[image_index == i] for x in (boxes, scores, labels, masks)] for i in set(image_index)}
 
 
@@ -146,8 +140,21 @@ def test_every_image_of_a_batch_has_detections_inside_itself_by_falling_score(am
         assert masks.shape[1:] in [(28, 28), (14, 14)] and masks.min() >= 0 and masks.max() <= 1
 
 
-def test_the_variables_are_those_of_the_zoo(golden_model, zoo):
-    assert variable_shapes(golden_model[1].graph) == zoo
+def test_the_variables_are_those_of_the_zoo(golden_inference, zoo):
+    assert variable_shapes(golden_inference.graph) == zoo
+
+
+def test_the_graph_of_a_prediction_is_frozen_and_fused(golden_model, name):
+    """Norms with fixed statistics and biases are in their convolutions, and so are ReLUs that stand right behind."""
+    operations = golden_model.sess.graph.get_operations()
+    count = collections.Counter(op.type for op in operations)
+    assert not {t for t in count if "Var" in t or "FusedBatchNorm" in t or "Summary" in t or "Gradient" in t}
+    assert not {"Rsqrt", "ReadVariableOp", "RandomUniform", "RandomStandardNormal"} & set(count) or "GN" in name
+    unfused = [op.name for op in operations if op.type == "Conv2D" and not op.name.startswith("maskrcnn/deconv")]
+    if "GN" not in name:
+        assert count["_FusedConv2D"] > 45 and not unfused
+        fused = [op.get_attr("fused_ops") for op in operations if op.type == "_FusedConv2D"]
+        assert [b"BiasAdd", b"Relu"] in fused and all(ops[0] == b"BiasAdd" for ops in fused)
 
 
 # the graph on a GPU -------------------------------------------------------------------------------------------------
@@ -186,15 +193,15 @@ def what_lacks_a_gpu_kernel(op):
 
 
 @pytest.mark.parametrize("mode", ["training", "inference"])
-def test_every_op_runs_on_a_gpu(golden_training, golden_model, mode):
-    graph = golden_training.graph if mode == "training" else golden_model[1].graph
+def test_every_op_runs_on_a_gpu(golden_training, golden_inference, mode):
+    graph = golden_training.graph if mode == "training" else golden_inference.graph
     without = {what_lacks_a_gpu_kernel(op): op.name for op in graph.get_operations()}
     assert {lacking: name for lacking, name in without.items() if lacking and lacking not in CPU_ONLY} == {}
 
 
 @pytest.mark.parametrize("mode", ["training", "inference"])
-def test_no_op_hides_in_a_function(golden_training, golden_model, mode):
-    graph = golden_training.graph if mode == "training" else golden_model[1].graph
+def test_no_op_hides_in_a_function(golden_training, golden_inference, mode):
+    graph = golden_training.graph if mode == "training" else golden_inference.graph
     assert not graph._functions
     calls = {"While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "StatefulPartitionedCall"}
     assert not {op.type for op in graph.get_operations()} & calls
