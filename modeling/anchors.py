@@ -30,11 +30,12 @@ def grid_anchors(height, width, stride, sizes, ratios):
     Returns:
         (height * width * A, 4), with A = len(sizes) * len(ratios)
     """
-    x = tf.cast(tf.range(width) * stride, tf.float32)
-    y = tf.cast(tf.range(height) * stride, tf.float32)
-    x, y = tf.meshgrid(x, y)
-    centers = tf.stack([x, y, x, y], axis=-1)[:, :, None]
-    return tf.reshape(centers + cell_anchors(sizes, ratios), [-1, 4])
+    x = tf.cast(tf.range(width) * stride, tf.float32)[:, None, None]
+    y = tf.cast(tf.range(height) * stride, tf.float32)[:, None]
+    # the first row of cells as one long vector, then all rows: broadcasting is slow where few values stand together
+    row = tf.reshape(x * np.float32([1, 0, 1, 0]) + cell_anchors(sizes, ratios), [1, -1])
+    down = tf.reshape(tf.zeros_like(x) + np.tile(np.float32([0, 1, 0, 1]), (len(sizes) * len(ratios), 1)), [1, -1])
+    return tf.reshape(row + y * down, [-1, 4])
 
 
 def label_anchors(anchors, exists, gt_boxes, gt_labels, image_sizes, positive_thresh, negative_thresh, crowd_thresh):

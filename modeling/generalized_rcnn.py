@@ -23,7 +23,7 @@ from .losses import image_shares
 from .mask_head import mask_targets, maskrcnn_loss, maskrcnn_upxconv_head
 from .optimizers import AccumulatedOptimizer, LossScaledOptimizer
 from .padding import NoPadding, Padding, round_up
-from .roi_pool import multilevel_roi_align
+from .roi_pool import in_order_of_boxes, multilevel_roi_align
 from .rpn import generate_proposals, rpn_head, rpn_losses
 from .sampling import sample_rois
 
@@ -202,16 +202,24 @@ class GeneralizedRCNN(ModelDesc):
             size (int): bins of RoIAlign in each direction
 
         Returns:
-            (R, size, size, C), or behind conv5 (R, size / 2, size / 2, C)
+            (R, size, size, C), or behind conv5 (R, size / 2, size / 2, C); int32 (R,), the box of each of them, see
+            `roi_pool.in_order_of_boxes`
         """
-        features = tf.cast(multilevel_roi_align(pyramid, self.strides[:4], boxes, image_index, size), self.dtype)
+        features, order = multilevel_roi_align(pyramid, self.strides[:4], boxes, image_index, size)
+        features = tf.cast(features, self.dtype)
         if self.cfg.MODE_FPN:
-            return features
+            return features, order
         num_blocks = self.cfg.BACKBONE.RESNET_NUM_BLOCKS[3]
-        return on_rois(lambda x: self.resnet(NoPadding()).stage(x, 3, num_blocks, stride=2), features)
+        return on_rois(lambda x: self.resnet(NoPadding()).stage(x, 3, num_blocks, stride=2), features), order
 
-    def box_head(self, stage, features):
-        """Returns: logits (R, num_classes), deltas (R, num_classes, 4), or in a cascade (R, 1, 4)"""
+    def box_head(self, stage, features, order):
+        """
+        Args:
+            features, order: of `roi_features`
+
+        Returns:
+            in the order of the boxes: logits (R, num_classes), deltas (R, num_classes, 4), or in a cascade (R, 1, 4)
+        """
         def head(x):
             cfg = self.cfg.FPN
             with tfv1.variable_scope(stage.head_scope):
@@ -224,14 +232,22 @@ class GeneralizedRCNN(ModelDesc):
                     x = fastrcnn_4conv1fc_head(x, cfg.FRCNN_CONV_HEAD_DIM, cfg.FRCNN_FC_HEAD_DIM, norm)
             with tfv1.variable_scope(stage.outputs_scope):
                 return fastrcnn_outputs(x, self.num_classes, class_agnostic=len(self.box_stages) > 1)
-        return on_rois(head, features)
+        return [in_order_of_boxes(x, order) for x in on_rois(head, features)]
 
-    def mask_head(self, features, labels):
-        """Returns: logits (R, mask_size, mask_size), of the class of each box"""
+    def mask_head(self, features, order, labels):
+        """
+        Args:
+            features, order: of `roi_features`
+            labels: int32 (R,), of the boxes
+
+        Returns:
+            logits (R, mask_size, mask_size), of the class of each box, in the order of the boxes
+        """
         num_convs = 4 if self.cfg.MODE_FPN else 0
         norm = "GN" if self.cfg.FPN.MRCNN_HEAD_FUNC == "maskrcnn_up4conv_gn_head" else "None"
-        return on_rois(lambda x, of: maskrcnn_upxconv_head(
-            x, of, num_convs, self.cfg.MRCNN.HEAD_DIM, self.num_classes - 1, norm), features, labels)
+        logits = on_rois(lambda x, of: maskrcnn_upxconv_head(
+            x, of, num_convs, self.cfg.MRCNN.HEAD_DIM, self.num_classes - 1, norm), features, tf.gather(labels, order))
+        return in_order_of_boxes(logits, order)
 
     def roi_losses(self, pyramid, proposals, proposal_scores, image_sizes, seeds, gt_boxes, gt_labels, gt_masks):
         """Returns: list of the losses of each box head, and of the mask head if there is one"""
@@ -240,26 +256,28 @@ class GeneralizedRCNN(ModelDesc):
             rois, image_index, labels, gt_index = sample_rois(
                 proposals, proposal_scores > float("-inf"), gt_boxes, gt_labels,
                 cfg.BATCH_PER_IM, cfg.FG_RATIO, self.box_stages[0].fg_thresh, _stream(seeds, 2))
-        features = self.roi_features(pyramid, rois, image_index, self.box_roi_size)
+        features, order = self.roi_features(pyramid, rois, image_index, self.box_roi_size)
         losses = self.box_losses(
-            pyramid, features, rois, image_index, labels, gt_index, image_sizes, gt_boxes, gt_labels)
+            pyramid, features, order, rois, image_index, labels, gt_index, image_sizes, gt_boxes, gt_labels)
         if not self.cfg.MODE_MASK:
             return losses
 
         foreground = tf.reshape(tf.where(labels > 0), [-1])
         rois, image_index, labels, gt_index = (tf.gather(x, foreground) for x in (rois, image_index, labels, gt_index))
         if self.cfg.MODE_FPN:
-            features = self.roi_features(pyramid, rois, image_index, self.mask_roi_size)
+            features, order = self.roi_features(pyramid, rois, image_index, self.mask_roi_size)
         else:
-            features = tf.gather(features, foreground)    # what conv5 gave the box head
-        mask_logits = self.mask_head(features, labels)
+            # what conv5 gave the box head, from one level in the order of the boxes
+            features, order = tf.gather(features, foreground), tf.range(tf.size(foreground))
+        mask_logits = self.mask_head(features, order, labels)
         with tf.name_scope("maskrcnn_losses"):
             resolution = self.cfg.MRCNN.GT_RESOLUTION
             targets = mask_targets(rois, gt_index, tf.reshape(gt_boxes, [-1, 4]),
                                    tf.reshape(gt_masks, [-1, resolution, resolution]), self.mask_size)
             return [*losses, maskrcnn_loss(mask_logits, targets, image_shares(image_index, tf.shape(image_sizes)[0]))]
 
-    def box_losses(self, pyramid, features, boxes, image_index, labels, gt_index, image_sizes, gt_boxes, gt_labels):
+    def box_losses(
+            self, pyramid, features, order, boxes, image_index, labels, gt_index, image_sizes, gt_boxes, gt_labels):
         """Returns: list of the losses of each box head; from the second on they are of the boxes of the one before"""
         losses, before, deltas = [], None, None
         shares = image_shares(image_index, tf.shape(image_sizes)[0])
@@ -267,9 +285,9 @@ class GeneralizedRCNN(ModelDesc):
             if before:
                 boxes = tf.stop_gradient(self.refine(before, deltas, boxes, image_index, image_sizes)[:, 0])
                 labels, gt_index = match_boxes(boxes, image_index, gt_boxes, gt_labels, stage.fg_thresh)
-                features = self.roi_features(pyramid, boxes, image_index, self.box_roi_size)
+                features, order = self.roi_features(pyramid, boxes, image_index, self.box_roi_size)
             # all stages together weigh on the backbone as one does
-            logits, deltas = self.box_head(stage, scale_gradient(features, 1.0 / len(self.box_stages)))
+            logits, deltas = self.box_head(stage, scale_gradient(features, 1.0 / len(self.box_stages)), order)
             with tf.name_scope(f"{stage.name}_losses"):
                 targets = tf.gather(tf.reshape(gt_boxes, [-1, 4]), gt_index)
                 label_loss, box_loss = fastrcnn_losses(
@@ -295,8 +313,7 @@ class GeneralizedRCNN(ModelDesc):
         rois = tf.gather_nd(proposals, valid, name="proposal_boxes")
         stage_scores = []
         for stage in self.box_stages:
-            features = self.roi_features(pyramid, rois, image_index, self.box_roi_size)
-            logits, deltas = self.box_head(stage, features)
+            logits, deltas = self.box_head(stage, *self.roi_features(pyramid, rois, image_index, self.box_roi_size))
             stage_scores.append(tf.nn.softmax(logits))
             boxes = self.refine(stage, deltas, rois, image_index, image_sizes)
             rois = boxes[:, 0]
@@ -307,8 +324,8 @@ class GeneralizedRCNN(ModelDesc):
 
         outputs = {"boxes": boxes, "scores": scores, "labels": labels, "image_index": image_index}
         if self.cfg.MODE_MASK:
-            features = self.roi_features(pyramid, boxes, image_index, self.mask_roi_size)
-            outputs["masks"] = tf.sigmoid(self.mask_head(features, labels))
+            features, order = self.roi_features(pyramid, boxes, image_index, self.mask_roi_size)
+            outputs["masks"] = tf.sigmoid(self.mask_head(features, order, labels))
         for name, tensor in outputs.items():
             tf.identity(tensor, name=f"output/{name}")
 

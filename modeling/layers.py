@@ -78,24 +78,39 @@ def FixedNormConv2D(x, filters, kernel_size, strides, padding, kernel_initialize
 
 
 @layer_register(log_shape=False)
-def UpConv2D(x, filters, kernel_initializer):
+def UpConv2D(x, filters, kernel_initializer, activation=tf.identity):
     """
     A transposed convolution with a kernel of 2 x 2 and stride 2. Every pixel becomes 2 x 2 pixels by itself, so it is a
-    1 x 1 convolution to four times the channels, which are then laid out. Its variables are those of Conv2DTranspose.
+    1 x 1 convolution to four times the channels; `lay_out` puts them in their places, best when they have few channels
+    left. Its variables are those of Conv2DTranspose.
 
     Args:
         x: (B, H, W, C)
         filters (int): D
         kernel_initializer: of the kernel (2, 2, D, C)
+        activation (callable): of each value
 
     Returns:
-        (B, 2 H, 2 W, D)
+        (B, H, W, 2, 2, D)
     """
-    channels = int(x.shape[-1])
+    height, width, channels = x.shape[1:]
     kernel = tfv1.get_variable("W", [2, 2, filters, channels], x.dtype, initializer=kernel_initializer)
     bias = tfv1.get_variable("b", [filters], x.dtype, initializer=tfv1.zeros_initializer())
     kernel = tf.reshape(tf.transpose(kernel, [3, 0, 1, 2]), [1, 1, channels, 4 * filters])
-    return tf.nn.bias_add(tf.nn.depth_to_space(tf.nn.conv2d(x, kernel, 1, "SAME"), 2), bias)
+    x = activation(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.tile(bias, [4])))
+    return tf.reshape(x, [-1, height, width, 2, 2, filters])
+
+
+def lay_out(x):
+    """
+    Args:
+        x: (B, H, W, 2, 2), see `UpConv2D`
+
+    Returns:
+        (B, 2 H, 2 W)
+    """
+    height, width = x.shape[1:3]
+    return tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4]), [-1, 2 * height, 2 * width])
 
 
 @layer_register(log_shape=False)

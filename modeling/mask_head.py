@@ -1,10 +1,12 @@
 """The mask head (He et al. 2017): a mask of every RoI's class."""
+import math
+
 import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import Conv2D, layer_register
 from tensorpack.tfutils.summary import add_moving_summary
 
-from .layers import GroupNorm, UpConv2D
+from .layers import GroupNorm, UpConv2D, lay_out
 from .losses import mean_over
 from .roi_pool import crop_bins
 
@@ -28,9 +30,9 @@ def maskrcnn_upxconv_head(features, labels, num_convs, dim, num_categories, norm
         for i in range(num_convs):
             x = Conv2D(f"fcn{i}", x, dim, 3, activation=tf.nn.relu, kernel_initializer=initializer)
             x = GroupNorm(f"gn{i}", x) if norm == "GN" else x
-        x = tf.nn.relu(UpConv2D("deconv", x, dim, kernel_initializer=initializer))
+        x = UpConv2D("deconv", x, dim, kernel_initializer=initializer, activation=tf.nn.relu)
         x = ClassConv2D("conv", x, labels, num_categories, tfv1.random_normal_initializer(stddev=0.001))
-        return tf.cast(x, tf.float32)
+        return tf.cast(lay_out(x), tf.float32)
 
 
 @layer_register(log_shape=False)
@@ -40,21 +42,21 @@ def ClassConv2D(x, labels, num_categories, kernel_initializer):
     of Conv2D.
 
     Args:
-        x: (R, H, W, C)
+        x: (R, ..., C)
         labels: int32 (R,), in 1..num_categories
         num_categories (int): without the background
         kernel_initializer: of the kernel (1, 1, C, num_categories)
 
     Returns:
-        (R, H, W)
+        (R, ...)
     """
-    height, width, channels = x.shape[1:]
+    *pixels, channels = x.shape[1:]
     kernel = tfv1.get_variable("W", [1, 1, channels, num_categories], x.dtype, initializer=kernel_initializer)
     bias = tfv1.get_variable("b", [num_categories], x.dtype, initializer=tfv1.zeros_initializer())
     chosen = tf.one_hot(labels - 1, num_categories, dtype=x.dtype)    # unlike that of tf.gather its gradient is dense
     kernels = tf.matmul(chosen, kernel[0, 0], transpose_b=True)
-    y = tf.linalg.matvec(tf.reshape(x, [-1, height * width, channels]), kernels)
-    return tf.reshape(y + tf.linalg.matvec(chosen, bias)[:, None], [-1, height, width])
+    y = tf.linalg.matvec(tf.reshape(x, [-1, math.prod(pixels), channels]), kernels)
+    return tf.reshape(y + tf.linalg.matvec(chosen, bias)[:, None], [-1, *pixels])
 
 
 def mask_targets(rois, gt_index, gt_boxes, gt_masks, size):

@@ -9,7 +9,7 @@ from tensorpack.models import BatchNorm, Conv2D, Conv2DTranspose, FullyConnected
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from graph import gradients, run, tower, variable_shapes
-from modeling.layers import FixedNormConv2D, GroupNorm, UpConv2D, float32_variables, normalize, on_rois
+from modeling.layers import FixedNormConv2D, GroupNorm, UpConv2D, float32_variables, lay_out, normalize, on_rois
 
 RNG = np.random.default_rng(0)
 
@@ -159,7 +159,7 @@ def test_a_head_of_several_inputs_sees_all_of_them():
 # UpConv2D -----------------------------------------------------------------------------------------------------------
 def enlarge(x, layer):
     """Output of a transposed convolution, and its gradients to its input and its variables."""
-    y = layer(tf.ensure_shape(x, [None, None, None, 4]))
+    y = layer(tf.ensure_shape(x, [None, 5, 7, 4]))
     kernel, bias = sorted(tfv1.trainable_variables(), key=lambda v: v.op.name)
     assert (kernel.op.name, kernel.shape, bias.op.name) == ("up/W", [2, 2, 6, 4], "up/b")
     return [y, *tfv1.gradients(tf.square(y), [x, kernel, bias])]
@@ -169,7 +169,9 @@ def test_an_up_convolution_is_a_transposed_convolution():
     variables = {"up/W": RNG.normal(size=(2, 2, 6, 4)), "up/b": RNG.normal(size=6)}
     x = RNG.normal(size=(3, 5, 7, 4)).astype(np.float32)
     ours, theirs = (run(lambda t: enlarge(t, layer), x, variables=variables) for layer in (
-        lambda t: UpConv2D("up", t, 6, tfv1.ones_initializer()), lambda t: Conv2DTranspose("up", t, 6, 2, strides=2)))
+        lambda t: tf.stack([lay_out(channel) for channel in tf.unstack(
+            UpConv2D("up", t, 6, tfv1.ones_initializer(), tf.nn.relu), axis=-1)], axis=-1),
+        lambda t: Conv2DTranspose("up", t, 6, 2, strides=2, activation=tf.nn.relu)))
     assert ours[0].shape == (3, 10, 14, 6)
     for found, expected in zip(ours, theirs):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

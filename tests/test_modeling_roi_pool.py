@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from graph import gradients, run
-from modeling.roi_pool import assign_levels, crop_bins, multilevel_roi_align, roi_align
+from modeling.roi_pool import assign_levels, crop_bins, in_order_of_boxes, multilevel_roi_align, roi_align
 
 STRIDES = [4, 8, 16, 32]
 
@@ -114,8 +114,12 @@ BOXES = np.float32([(0, 0, 500, 500), (10, 10, 40, 40), (0, 0, 300, 300), (100, 
 IMAGES = np.int32([0, 1, 1, 0, 0, 1])
 
 
+def pool_in_order(pyramid, boxes, images, size):
+    return in_order_of_boxes(*multilevel_roi_align(pyramid, STRIDES[:len(pyramid)], boxes, images, size))
+
+
 def pool(boxes, images, *pyramid, size=2):
-    return run(lambda b, i, *p: multilevel_roi_align(p, STRIDES[:len(pyramid)], b, i, size), boxes, images, *pyramid)
+    return run(lambda b, i, *p: pool_in_order(p, b, i, size), boxes, images, *pyramid)
 
 
 def test_pooling_from_levels_keeps_the_order_of_the_boxes():
@@ -140,14 +144,14 @@ def test_pooling_from_a_single_level_takes_all_boxes_from_it():
 
 
 def test_a_gradient_reaches_every_level():
-    grads = gradients(lambda *p: multilevel_roi_align(p, STRIDES, tf.constant(BOXES), tf.constant(IMAGES), 7),
+    grads = gradients(lambda *p: pool_in_order(p, tf.constant(BOXES), tf.constant(IMAGES), 7),
                       *pyramid_of([0] * 4))
     assert all(np.abs(g).sum() > 0 for g in grads)
 
 
 def test_all_that_is_pooled_comes_from_somewhere():
     # bilinear weights of a sample add up to 1, so the gradient of the sum is the number of values
-    grads = gradients(lambda *p: multilevel_roi_align(p, STRIDES, tf.constant(BOXES), tf.constant(IMAGES), 7),
+    grads = gradients(lambda *p: pool_in_order(p, tf.constant(BOXES), tf.constant(IMAGES), 7),
                       *pyramid_of([0] * 4))
     np.testing.assert_allclose(sum(g.sum() for g in grads), len(BOXES) * 7 * 7, rtol=1e-4)
 
@@ -155,7 +159,7 @@ def test_all_that_is_pooled_comes_from_somewhere():
 def test_no_gradient_flows_into_the_boxes():
     pyramid = pyramid_of([2, 3, 4, 5])
     grad, = gradients(
-        lambda b: multilevel_roi_align(list(map(tf.constant, pyramid)), STRIDES, b, tf.constant(IMAGES), 2), BOXES)
+        lambda b: pool_in_order(list(map(tf.constant, pyramid)), b, tf.constant(IMAGES), 2), BOXES)
     assert grad is None
 
 
@@ -165,7 +169,7 @@ def test_no_boxes_give_no_features():
 
 def test_no_boxes_give_a_gradient_of_zero():
     def pooled(*pyramid):
-        return multilevel_roi_align(pyramid, STRIDES, tf.zeros([0, 4]), tf.zeros([0], tf.int32), 7)
+        return pool_in_order(pyramid, tf.zeros([0, 4]), tf.zeros([0], tf.int32), 7)
 
     for grad in gradients(pooled, *pyramid_of([2, 3, 4, 5], size=128)):
         np.testing.assert_array_equal(grad, 0)

@@ -12,6 +12,7 @@ import pytest
 
 import data
 import predict
+import video
 from config import config, save_config
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -183,15 +184,58 @@ def test_showing_without_a_display_says_what_to_do(run_folder, tmp_path, monkeyp
         predict.main(["--load", run_folder, "--predict", write_image(tmp_path / "a.png"), "--show"])
 
 
+def write_video(path, num_frames=5):
+    with video.VideoWriter(str(path), 10.0) as writer:
+        for i in range(num_frames):
+            writer.write(np.full((48, 64, 3), 40 * i, np.uint8))
+    return str(path)
+
+
+def test_a_video_becomes_a_drawn_video_and_a_json_of_its_frames(run_folder, tmp_path, capsys):
+    path, photo = write_video(tmp_path / "walk.mp4"), write_image(tmp_path / "photo.jpg")
+    out = tmp_path / "out"
+    predict.main(["--load", run_folder, "--predict", path, photo, "--output", str(out), "--config",
+                  "TEST.IMS_PER_BATCH=2"])
+    assert sorted(os.listdir(out)) == ["photo.json", "photo.png", "walk.json", "walk.mp4"]
+    results = json.loads((out / "walk.json").read_text())
+    assert [result["image_id"] for result in results] == [0, 1, 2, 3, 4]
+    assert results[0]["bbox"] == [0, 0, 32, 48] and results[0]["category"] == "square"
+    drawn = video.Video(str(out / "walk.mp4"))
+    frames = [frame for _, frame in drawn.frames()]
+    assert drawn.rate == pytest.approx(10) and [frame.shape for frame in frames] == [(48, 64, 3)] * 5
+    # the mask is drawn on the left half, over the black of the first frame
+    assert frames[0][24:, 4:28].mean() > 30 > frames[0][24:, 40:].mean()
+    assert "1 image and 5 frames" in capsys.readouterr().out
+
+
+def test_a_bad_video_does_not_stop_the_others(run_folder, tmp_path, capfd):
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no video")
+    good = write_video(tmp_path / "good.mp4")
+    with pytest.raises(common.UserError, match="1 of 2"):
+        predict.main(["--load", run_folder, "--predict", str(bad), good, "--output", str(tmp_path / "out")])
+    assert sorted(os.listdir(tmp_path / "out")) == ["good.json", "good.mp4"]
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and "bad.mp4" in lines[0]
+
+
+def test_a_video_to_predict_on_is_never_overwritten(run_folder, tmp_path):
+    path = write_video(tmp_path / "walk.mp4")
+    with pytest.raises(common.UserError, match="walk.mp4"):
+        predict.main(["--load", run_folder, "--predict", path, "--output", str(tmp_path)])
+
+
 # --evaluate ---------------------------------------------------------------------------------------------------------
-def make_coco(folder, name, class_name="square"):
-    write_image(folder / name / "1.png")
+def make_coco(folder, name, class_name="square", num_images=1):
+    ids = range(1, num_images + 1)
+    for i in ids:
+        write_image(folder / name / f"{i}.png")
     (folder / "annotations").mkdir(exist_ok=True)
     (folder / "annotations" / f"instances_{name}.json").write_text(json.dumps({
-        "images": [dict(id=1, file_name="1.png", height=40, width=60)],
+        "images": [dict(id=i, file_name=f"{i}.png", height=40, width=60) for i in ids],
         "categories": [dict(id=3, name="circle"), dict(id=7, name=class_name)],
-        "annotations": [dict(id=1, image_id=1, category_id=7, bbox=[0, 0, 30, 40], area=1200, iscrowd=0,
-                             segmentation=[[0, 0, 30, 0, 30, 40, 0, 40]])]}))
+        "annotations": [dict(id=i, image_id=i, category_id=7, bbox=[0, 0, 30, 40], area=1200, iscrowd=0,
+                             segmentation=[[0, 0, 30, 0, 30, 40, 0, 40]]) for i in ids]}))
 
 
 def test_evaluating_writes_coco_results_and_prints_a_perfect_score(run_folder, tmp_path, capsys):
@@ -227,6 +271,44 @@ def test_a_folder_in_place_of_the_json_file_is_refused_before_the_work(run_folde
     assert network.cfg is None
 
 
+def test_an_interrupted_evaluation_goes_on_to_the_same_bytes(run_folder, tmp_path, network, monkeypatch):
+    make_coco(tmp_path, "val", num_images=9)
+    words = ["--load", run_folder, "--config", f"DATA.BASEDIR={tmp_path}", "DATA.VAL=val", "TEST.IMS_PER_BATCH=2"]
+    whole, out = tmp_path / "whole.json", tmp_path / "out.json"
+    predict.main([*words, "--evaluate", str(whole)])
+    assert sum(network.batches) == 9 and not (tmp_path / "whole.json.partial").exists()
+
+    found = []
+
+    def interrupt(image_id, *args):
+        found.append(image_id)
+        if len(found) == 6:
+            raise KeyboardInterrupt
+        return original(image_id, *args)
+
+    original = predict.evaluation.detections_to_coco
+    with monkeypatch.context() as patch:
+        patch.setattr(predict.evaluation, "detections_to_coco", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            predict.main([*words, "--evaluate", str(out)])
+    assert not out.exists()
+    with pytest.raises(common.UserError, match="--resume"):
+        predict.main([*words, "--evaluate", str(out)])
+    with pytest.raises(common.UserError, match="RESULTS_PER_IM"):
+        predict.main([*words, "TEST.RESULTS_PER_IM=5", "--evaluate", str(out), "--resume"])
+    network.batches.clear()
+    predict.main([*words, "--evaluate", str(out), "--resume"])
+    assert out.read_bytes() == whole.read_bytes() and 0 < sum(network.batches) < 9
+    assert not (tmp_path / "out.json.partial").exists()
+
+
+def test_resuming_what_has_not_begun_begins(run_folder, tmp_path):
+    make_coco(tmp_path, "val")
+    predict.main(["--load", run_folder, "--evaluate", str(tmp_path / "out.json"), "--resume",
+                  "--config", f"DATA.BASEDIR={tmp_path}", "DATA.VAL=val"])
+    assert len(json.loads((tmp_path / "out.json").read_text())) == 1
+
+
 # export -------------------------------------------------------------------------------------------------------------
 def test_exporting_writes_the_weights_of_the_network_alone(tmp_path, capsys):
     weights = {"conv0/W": np.ones((7, 7, 3, 8), np.float32), "conv0/bn/mean/EMA": np.zeros(8, np.float32)}
@@ -255,7 +337,8 @@ def test_an_export_that_makes_no_file_says_why(tmp_path, arrays, out, named):
     (["--load", "x", "--evaluate", "b.json", "--show"], "--show"),
     (["--load", "x", "--evaluate", "b.json", "--nope"], "--nope"),
     (["--load", "x", "--export", "b.npz", "--output", "out"], "--output"),
-    (["--load", "x", "--export", "b.h5"], ".npz")])
+    (["--load", "x", "--export", "b.h5"], ".npz"),
+    (["--load", "x", "--predict", "a.png", "--output", "out", "--resume"], "--resume")])
 def test_a_command_line_that_makes_no_sense_is_refused_with_what_is_wrong(words, named):
     with pytest.raises(common.UserError) as e:
         predict.parse_args(words)
