@@ -191,7 +191,7 @@ def _prepare_output(folder, paths, stems):
             raise UserError(f"--output {folder}: {stem}.png there is one of the images to predict on and would be "
                             "overwritten; choose another folder")
         if stem != os.path.splitext(os.path.basename(path))[0]:
-            evaluation.warn(f"{path}: another image has this name, so it is written as {stem}.png and {stem}.json")
+            common.warn(f"{path}: another image has this name, so it is written as {stem}.png and {stem}.json")
 
 
 def _make_folder(folder):
@@ -238,7 +238,7 @@ def predict_images(load, words, inputs, output, show):
     """
     paths, problems = expand_inputs(inputs)
     for problem in problems[:-1] if not paths else problems:
-        evaluation.warn(problem)
+        common.warn(problem)
     if not paths:
         raise UserError(problems[-1])
     if show:
@@ -253,7 +253,7 @@ def predict_images(load, words, inputs, output, show):
         for stem, (image, found) in zip(stems, evaluation.detect_files(detector.predict, paths, detector.cfg)):
             bar.update()
             if image is None:
-                evaluation.warn(str(found))
+                common.warn(str(found))
                 num_failed += 1
                 continue
             picture = viz.draw_detections(image, found, detector.class_names, score_threshold)
