@@ -26,7 +26,7 @@ import distributed
 import numpy as np
 import pycocotools.mask as mask_util
 import tqdm
-from metrics import evaluate, format_metrics
+from metrics import compare, format_metrics
 
 MASK_THRESHOLD = 0.5
 MAX_BAD_IMAGES = 0.1    # share of a data set's images that may be unreadable
@@ -376,9 +376,9 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print):
     seconds = time.monotonic() - start
     if output:
         write_json(output, results)
-    metrics, per_class = evaluate(results, dataset.annotation_file, cfg.MODE_MASK)
-    without_masks = cfg.MODE_MASK and "segm" not in metrics
+    comparisons = compare(results, dataset.annotation_file, cfg.MODE_MASK)
+    without_masks = cfg.MODE_MASK and "segm" not in comparisons
     report(f"{dataset.name}: {len(results)} detections in {len(dataset.records)} images, {seconds:.1f} s"
            + ("; its annotations have no masks, so only boxes are evaluated" if without_masks else "")
-           + "\n" + format_metrics(metrics, per_class))
-    return metrics
+           + "\n" + format_metrics(comparisons))
+    return {kind: found.metrics for kind, found in comparisons.items()}

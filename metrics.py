@@ -1,29 +1,83 @@
-"""COCO's metrics of detections."""
-import contextlib
-import io
+"""COCO's metrics of detections.
+
+`evaluate_results` is the whole of it: the ground truth is read and freed of what is broken, then faster-coco-eval, which
+has pycocotools' algorithm in C++, compares.
+"""
+import dataclasses
 import json
 
 import numpy as np
 import pycocotools.mask as mask_util
 import tabulate
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from faster_coco_eval import COCO, COCOeval_faster
 
 from common import UserError, warn
 
-METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+# average precision; average recall with at most 1, 10 and 100 detections of a class in an image, and of sizes
+METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0, 1, 101)
+
+
+@dataclasses.dataclass
+class Comparison:
+    """
+    What COCO's comparison of detections with the ground truth has found, for boxes or for masks.
+
+    Attributes:
+        metrics (dict): of METRICS to 0..1, or None where the ground truth has no such objects
+        class_names (list of str): C names, in the order of the classes' ids
+        precision: float (10, 101, C), at IOU_THRESHOLDS and at RECALLS, of objects of all areas with at most 100
+            detections of a class in an image; -1 for a class without objects
+        recall: float (10, C), the largest, at IOU_THRESHOLDS, likewise
+    """
+
+    metrics: dict
+    class_names: list
+    precision: np.ndarray
+    recall: np.ndarray
+
+    @property
+    def per_class(self):
+        """dict of class name to {"AP", "AR"}, each in 0..1, or None for a class without objects"""
+        return {name: {"AP": _none_if_absent(self.precision[:, :, k].mean()),
+                       "AR": _none_if_absent(self.recall[:, k].mean())} for k, name in enumerate(self.class_names)}
+
+
+@dataclasses.dataclass
+class _GroundTruth:
+    """
+    A COCO file without its broken annotations. All ids are numbers from 1 in the order of the file's, which may be
+    anything, strings too: the evaluator wants numbers, and takes a match with number 0 for no match.
+
+    Attributes:
+        images, categories (dict): of the file's ids to its entries, with a number as "id"
+        annotations (list of dict): with what the evaluator needs, and a segmentation as RLE where one is wanted
+    """
+
+    images: dict
+    categories: dict
+    annotations: list
+
+    @property
+    def has_masks(self):
+        """bool: False where there are objects, but none with a mask"""
+        return not self.annotations or any("segmentation" in annotation for annotation in self.annotations)
+
+
+def _numbered(entries):
+    """Returns: dict of the ids of entries to copies with the numbers 1, 2, … in the order of the ids in their place"""
+    by_id = {entry["id"]: entry for entry in entries}
+    return {key: {**by_id[key], "id": number} for number, key in enumerate(sorted(by_id), 1)}
 
 
 def _load_ground_truth(path, with_masks):
-    """
-    Returns: dict of "images", "categories" and "annotations" of a COCO file; the broken annotations are left out, the
-        others have just what COCOeval needs, and a segmentation as RLE if they have one that is wanted
-    """
     try:
         with open(path, encoding="utf-8") as f:
             content = json.load(f)
-        images = {image["id"]: image for image in content["images"]}
-        categories = {category["id"]: category["name"] for category in content["categories"]}
+        images, categories = _numbered(content["images"]), _numbered(content["categories"])
+        for category in categories.values():
+            category["name"]
         annotations, num_bad = [], 0
         for annotation in content["annotations"]:
             try:
@@ -37,16 +91,16 @@ def _load_ground_truth(path, with_masks):
                         "export it as COCO instances") from None
     if num_bad:
         warn(f"{path}: {num_bad} broken annotations of {num_bad + len(annotations)} are left out of the evaluation")
-    return {"images": content["images"], "categories": content["categories"], "annotations": annotations}
+    return _GroundTruth(images, categories, annotations)
 
 
 def _parse_annotation(annotation, images, categories, with_masks):
-    """Returns: a copy with what COCOeval needs; raises anything for an annotation that is broken"""
+    """Returns: a copy with what the evaluator needs; raises anything for an annotation that is broken"""
     x, y, w, h = bbox = [float(v) for v in annotation["bbox"]]
-    if annotation["category_id"] not in categories or not np.isfinite(bbox).all() or w <= 0 or h <= 0:
-        raise ValueError("its category or its box cannot be used")
+    if not np.isfinite(bbox).all() or w <= 0 or h <= 0:
+        raise ValueError("its box cannot be used")
     image, area, segmentation = images[annotation["image_id"]], annotation.get("area"), annotation.get("segmentation")
-    parsed = {"image_id": annotation["image_id"], "category_id": annotation["category_id"], "bbox": bbox,
+    parsed = {"image_id": image["id"], "category_id": categories[annotation["category_id"]]["id"], "bbox": bbox,
               "iscrowd": int(annotation.get("iscrowd", 0)), "area": w * h if area is None else float(area)}
     if with_masks and segmentation:
         parsed["segmentation"] = _parse_segmentation(segmentation, image["height"], image["width"])
@@ -67,24 +121,37 @@ def _parse_segmentation(segmentation, height, width):
     return mask_util.encode(np.asfortranarray(mask_util.decode(segmentation) == 1, dtype=np.uint8))
 
 
-def _to_coco(content, annotations):
-    """Returns: pycocotools.COCO of annotations or detections of the images and categories of `content`"""
-    coco = COCO()
-    # ids from 1, whatever the file says: COCOeval takes a match with id 0 for no match
-    coco.dataset = {"images": content["images"], "categories": content["categories"],
-                    "annotations": [{**annotation, "id": i} for i, annotation in enumerate(annotations, 1)]}
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-    return coco
+def _objects(kind, truth):
+    """Returns: list of dict, the annotations that count for "bbox" or "segm", as copies: the evaluator writes on them"""
+    return [dict(annotation) for annotation in truth.annotations if kind == "bbox" or "segmentation" in annotation]
 
 
-def _as_annotation(kind, result):
-    """Returns: what COCOeval needs of a result; the area is the box's for "bbox", and the mask's for "segm" """
-    annotation = {"iscrowd": 0, "area": result["bbox"][2] * result["bbox"][3],
-                  **{k: result[k] for k in ("image_id", "category_id", "score", "bbox")}}
+def _detections(kind, truth, results):
+    """
+    Returns: list of dict, what the evaluator needs of the results of the file's images and classes; the area is the
+        box's for "bbox", and the mask's for "segm"
+    """
+    results = [r for r in results if r["image_id"] in truth.images and r["category_id"] in truth.categories]
+    detections = [{"image_id": truth.images[r["image_id"]]["id"], "score": r["score"], "bbox": r["bbox"],
+                   "category_id": truth.categories[r["category_id"]]["id"], "area": r["bbox"][2] * r["bbox"][3]}
+                  for r in results]
     if kind == "segm":
-        annotation.update(segmentation=result["segmentation"], area=float(mask_util.area(result["segmentation"])))
-    return annotation
+        for detection, result in zip(detections, results):
+            mask = result["segmentation"]
+            # one by one: pycocotools 2.0.10 fails on a list of more than 255 with NumPy 2
+            detection.update(segmentation=mask, area=float(mask_util.area(mask)))
+    return detections
+
+
+def _to_coco(truth, annotations):
+    """Returns: COCO of the images and categories of `truth`, with `annotations`, which get numbers"""
+    for number, annotation in enumerate(annotations, 1):
+        annotation["id"] = number
+    coco = COCO()
+    coco.dataset = {"images": list(truth.images.values()), "categories": list(truth.categories.values()),
+                    "annotations": annotations}
+    coco.createIndex()
+    return coco
 
 
 def _none_if_absent(value):
@@ -92,31 +159,27 @@ def _none_if_absent(value):
     return None if value < 0 else float(value)
 
 
-def _compare(kind, content, results):
-    """Returns: COCO's metrics of one kind, "bbox" or "segm", and dict of class name to AP or None"""
-    truth = [annotation for annotation in content["annotations"] if kind == "bbox" or "segmentation" in annotation]
-    evaluator = COCOeval(_to_coco(content, truth), _to_coco(content, [_as_annotation(kind, r) for r in results]), kind)
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluator.evaluate()
-        evaluator.accumulate()
-        evaluator.summarize()
-    metrics = {name: _none_if_absent(value) for name, value in zip(METRICS, evaluator.stats)}
-    # of objects of all areas, and the most detections an image: (IoU threshold, recall, class)
-    precision = evaluator.eval["precision"][:, :, :, 0, -1]
-    names = {category["id"]: category["name"] for category in content["categories"]}
-    return metrics, {names[category_id]: _none_if_absent(precision[:, :, k].mean())
-                     for k, category_id in enumerate(evaluator.params.catIds)}
+def _compare(kind, truth, results):
+    """Returns: Comparison of one kind, "bbox" or "segm" """
+    evaluator = COCOeval_faster(_to_coco(truth, _objects(kind, truth)),
+                                _to_coco(truth, _detections(kind, truth, results)), kind)
+    evaluator.run()
+    # of objects of all areas, and the most detections an image
+    precision, recall = evaluator.eval["precision"][:, :, :, 0, -1], evaluator.eval["recall"][:, :, 0, -1]
+    return Comparison({name: _none_if_absent(value) for name, value in zip(METRICS, evaluator.stats)},
+                      [category["name"] for category in truth.categories.values()], precision, recall)
 
 
-def evaluate(results, annotation_file, has_masks):
-    """Returns: metrics as `evaluate_results` does, and {"bbox": {class name: AP or None}, …}"""
-    content = _load_ground_truth(annotation_file, has_masks)
-    annotations = content["annotations"]
-    has_masks = has_masks and (not annotations or any("segmentation" in annotation for annotation in annotations))
-    metrics, per_class = {}, {}
-    for kind in ("bbox", "segm") if has_masks else ("bbox",):
-        metrics[kind], per_class[kind] = _compare(kind, content, results)
-    return metrics, per_class
+def compare(results, annotation_file, has_masks):
+    """
+    As `evaluate_results`, with what lies behind the metrics.
+
+    Returns:
+        dict: of "bbox", and "segm" where masks are evaluated, to its Comparison
+    """
+    truth = _load_ground_truth(annotation_file, has_masks)
+    kinds = ("bbox", "segm") if has_masks and truth.has_masks else ("bbox",)
+    return {kind: _compare(kind, truth, results) for kind in kinds}
 
 
 def evaluate_results(results, annotation_file, has_masks):
@@ -129,35 +192,39 @@ def evaluate_results(results, annotation_file, has_masks):
         has_masks (bool): also evaluate the masks, where the ground truth has masks
 
     Returns:
-        dict: {"bbox": {"AP", "AP50", "AP75", "APs", "APm", "APl"}, "segm": the same}, each in 0..1, or None where the
-        ground truth has no such objects
+        dict: {"bbox": a dict of METRICS, "segm": the same}, each in 0..1, or None where the ground truth has no such
+        objects
 
     Raises:
         UserError: the annotation file cannot be used
     """
-    return evaluate(results, annotation_file, has_masks)[0]
+    return {kind: found.metrics for kind, found in compare(results, annotation_file, has_masks).items()}
 
 
 def _percent(value):
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def format_metrics(metrics, per_class=None):
+def format_metrics(comparisons):
     """
     Args:
-        metrics (dict): of `evaluate_results`
-        per_class (dict): {"bbox": {class name: AP or None}, "segm": the same}
+        comparisons (dict): of `compare`
 
     Returns:
-        str: tables of the metrics in percent
+        str: tables in percent: average precision, average recall, and both of each class
     """
     def table(rows, headers):
         return tabulate.tabulate(rows, headers, tablefmt="simple", stralign="right", disable_numparse=True,
                                  colalign=("left",) + ("right",) * (len(headers) - 1))
 
-    rows = [[kind] + [_percent(values[name]) for name in METRICS] for kind, values in metrics.items()]
-    text = table(rows, ["percent", *METRICS])
-    if per_class:
-        rows = [[name] + [_percent(values[name]) for values in per_class.values()] for name in per_class["bbox"]]
-        text += "\n\n" + table(rows, ["class", *(f"{kind} AP" for kind in per_class)])
-    return text
+    def overall(names):
+        return table([[kind, *(_percent(found.metrics[name]) for name in names)]
+                      for kind, found in comparisons.items()], ["percent", *names])
+
+    per_class = {kind: found.per_class for kind, found in comparisons.items()}
+    columns = [(kind, name) for kind in comparisons for name in ("AP", "AR")]
+    classes = [[class_name, *(_percent(per_class[kind][class_name][name]) for kind, name in columns)]
+               for class_name in comparisons["bbox"].class_names]
+    # AP and AR apart: together they are wider than a terminal of 80 columns
+    return "\n\n".join([overall(METRICS[:6]), overall(METRICS[6:]),
+                        table(classes, ["class", *map(" ".join, columns)])])
