@@ -1,8 +1,8 @@
 """From images to detections to COCO metrics.
 
 `detect_batch` resizes images, runs the network on them and brings its boxes back to the images' own pixels.
-`predict_dataset` does that for a data set, and `evaluate_dataset` compares with the ground truth too, by metrics.py, for
-predict.py and for the evaluations during training.
+`predict_dataset` does that for a data set, and `evaluate_dataset` also compares with the ground truth, by metrics.py,
+for predict.py and for the evaluations during training.
 
 Masks stay as the network gives them, probabilities inside their box, until pixels are asked for; then `paste_mask`
 works on the pixels inside the box only.
@@ -26,7 +26,7 @@ import distributed
 import numpy as np
 import pycocotools.mask as mask_util
 import tqdm
-from metrics import compare, format_metrics
+from metrics import compare, curves_path, draw_curves, format_metrics
 
 MASK_THRESHOLD = 0.5
 MAX_BAD_IMAGES = 0.1    # share of a data set's images that may be unreadable
@@ -363,7 +363,7 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print):
         predict (callable): of `modeling.predictor.load_predictor`
         dataset (data.Dataset):
         cfg: MODE_MASK, TEST, PREPROC and DATA
-        output (str): write the COCO results to this json file
+        output (str): write the COCO results to this json file, and curves to the picture `metrics.curves_path(output)`
         report (callable): takes the text of the tables
 
     Returns:
@@ -381,4 +381,6 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print):
     report(f"{dataset.name}: {len(results)} detections in {len(dataset.records)} images, {seconds:.1f} s"
            + ("; its annotations have no masks, so only boxes are evaluated" if without_masks else "")
            + "\n" + format_metrics(comparisons))
+    if output:
+        draw_curves(comparisons, curves_path(output))
     return {kind: found.metrics for kind, found in comparisons.items()}

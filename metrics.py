@@ -1,10 +1,14 @@
 """COCO's metrics of detections.
 
-`evaluate_results` is the whole of it: the ground truth is read and freed of what is broken, then faster-coco-eval, which
-has pycocotools' algorithm in C++, compares.
+`evaluate_results` is the whole of it: the ground truth is read and freed of what is broken, then faster-coco-eval,
+which has pycocotools' algorithm in C++, compares. `compare` also gives what lies behind the metrics, for the tables and
+for the picture of precision-recall curves.
 """
+import contextlib
 import dataclasses
 import json
+import os
+import warnings
 
 import numpy as np
 import pycocotools.mask as mask_util
@@ -17,6 +21,7 @@ from common import UserError, warn
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
+MAX_CLASS_CURVES = 10    # more classes than that have no curves of their own in a picture
 
 
 @dataclasses.dataclass
@@ -122,7 +127,7 @@ def _parse_segmentation(segmentation, height, width):
 
 
 def _objects(kind, truth):
-    """Returns: list of dict, the annotations that count for "bbox" or "segm", as copies: the evaluator writes on them"""
+    """Returns: list of dict, the annotations that count for "bbox" or "segm"; copies, as the evaluator writes on them"""
     return [dict(annotation) for annotation in truth.annotations if kind == "bbox" or "segmentation" in annotation]
 
 
@@ -226,5 +231,67 @@ def format_metrics(comparisons):
     classes = [[class_name, *(_percent(per_class[kind][class_name][name]) for kind, name in columns)]
                for class_name in comparisons["bbox"].class_names]
     # AP and AR apart: together they are wider than a terminal of 80 columns
-    return "\n\n".join([overall(METRICS[:6]), overall(METRICS[6:]),
-                        table(classes, ["class", *map(" ".join, columns)])])
+    tables = [overall(METRICS[:6]), overall(METRICS[6:])]
+    if classes:
+        tables.append(table(classes, ["class", *map(" ".join, columns)]))
+    return "\n\n".join(tables)
+
+
+# curves -------------------------------------------------------------------------------------------------------------
+def _draw_curves(axes, kind, found):
+    """Precision over recall, averaged over the classes with objects: at IoU 0.50, 0.75 and averaged over all IoUs."""
+    present = [k for k in range(len(found.class_names)) if found.recall[0, k] >= 0]
+    axes.set(title=kind, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+    axes.grid(alpha=0.3)
+    if not present:
+        axes.text(0.5, 0.5, "no objects", ha="center", va="center")
+        return
+    precision = found.precision[:, :, present]
+    mean = precision.mean(axis=2)
+    # the AP of a curve is its mean, so first in its label; a label that began with "_" would be left out
+    for values, name, style in ((mean[0], "IoU 0.50", ":"), (mean[5], "IoU 0.75", "--"),
+                                (mean.mean(axis=0), "IoU 0.50 to 0.95", "-")):
+        axes.plot(RECALLS, values, style, color="black", linewidth=2, label=f"{_percent(values.mean())}  {name}")
+    if len(present) <= MAX_CLASS_CURVES:
+        for k, values in zip(present, precision.mean(axis=0).T):
+            axes.plot(RECALLS, values, linewidth=0.8, label=f"{_percent(values.mean())}  {found.class_names[k]}")
+    legend = axes.legend(title="AP", loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=8)
+    for text in legend.get_texts():
+        text.set_parse_math(False)    # a name with two "$" is no formula
+
+
+def curves_path(output):
+    """Returns: str, where the curves of the results in the json file `output` are: OUT_curves.png beside OUT.json"""
+    return f"{os.path.splitext(output)[0]}_curves.png"
+
+
+def draw_curves(comparisons, path):
+    """
+    Draw precision-recall curves of boxes, and of masks beside them, averaged over classes, and of each of a few classes.
+    A picture that is there stays until the new one is complete.
+
+    Args:
+        comparisons (dict): of `compare`
+        path (str): of the .png file to write
+
+    Raises:
+        UserError: it cannot be written
+    """
+    # here, as it takes a while; a Figure of its own needs no display, and no state of pyplot
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * len(comparisons), 4.5), dpi=100)
+    for axes, (kind, found) in zip(figure.subplots(1, len(comparisons), squeeze=False)[0], comparisons.items()):
+        _draw_curves(axes, kind, found)
+    partial = f"{path}.{os.getpid()}.tmp"
+    try:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)    # a letter that the font lacks becomes a box
+                figure.savefig(partial, format="png", bbox_inches="tight")    # tight: with the legend below
+            os.replace(partial, path)
+        finally:
+            with contextlib.suppress(OSError):
+                os.remove(partial)
+    except OSError as e:
+        raise UserError(f"cannot write {path} ({e.strerror}); choose another place") from None

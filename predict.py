@@ -21,6 +21,7 @@ import eval as evaluation
 import viz
 from common import UserError
 from config import config, finalize_configs, load_config
+from metrics import curves_path
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -282,7 +283,8 @@ def _wait_for_key(picture):
 # --evaluate ---------------------------------------------------------------------------------------------------------
 def evaluate_model(load, words, output):
     """
-    Evaluate a model on each of DATA.VAL, write its COCO results and print the metrics. Ranks of a job share the work.
+    Evaluate a model on each of DATA.VAL, write its COCO results, draw precision-recall curves beside them and print the
+    metrics. Ranks of a job share the work.
 
     Args:
         load (str), words (list[str]): as `Detector` takes them
@@ -311,7 +313,7 @@ def evaluate_model(load, words, output):
     for dataset, path in zip(datasets, outputs):
         metrics[dataset.name] = evaluation.evaluate_dataset(predict, dataset, cfg, path)
         if distributed.is_chief():
-            print(f"detections written to {path}")
+            print(f"detections written to {path}, precision-recall curves to {curves_path(path)}")
     return metrics
 
 
@@ -341,7 +343,8 @@ def parse_args(words=None):
     action.add_argument("--predict", nargs="+", metavar="IMAGE",
                         help="images, folders of images, or patterns such as 'a/*.png'")
     action.add_argument("--evaluate", metavar="OUT.json",
-                        help="evaluate on each of DATA.VAL: write COCO results to OUT.json and print the metrics")
+                        help="evaluate on each of DATA.VAL: write COCO results to OUT.json, draw OUT_curves.png and "
+                             "print the metrics")
     action.add_argument("--export", metavar="OUT.npz", help="write the weights alone, as one file that --load takes")
     parser.add_argument("--output", metavar="DIR", help="where --predict writes IMAGE.png, a drawing, and IMAGE.json")
     parser.add_argument("--show", action="store_true",

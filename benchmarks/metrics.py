@@ -59,12 +59,13 @@ def polygons(boxes):
 def make_truth(rng, num_images, num_objects, num_classes):
     """Returns: dict, the content of a COCO file"""
     boxes = random_boxes(rng, num_objects)
+    image_ids, category_ids = (rng.integers(1, n + 1, num_objects).tolist() for n in (num_images, num_classes))
+    crowds = (rng.uniform(size=num_objects) < CROWDS).tolist()
     annotations = [
         {"id": i, "image_id": image_id, "category_id": category_id, "bbox": box, "area": 0.785 * box[2] * box[3],
          "iscrowd": int(is_crowd), "segmentation": [polygon]}
-        for i, (image_id, category_id, box, is_crowd, polygon) in enumerate(zip(
-            rng.integers(1, num_images + 1, num_objects).tolist(), rng.integers(1, num_classes + 1, num_objects).tolist(),
-            boxes.tolist(), (rng.uniform(size=num_objects) < CROWDS).tolist(), polygons(boxes)), 1)]
+        for i, (image_id, category_id, box, is_crowd, polygon) in enumerate(
+            zip(image_ids, category_ids, boxes.tolist(), crowds, polygons(boxes)), 1)]
     return {"images": [{"id": i, "file_name": f"{i}.jpg", "height": HEIGHT, "width": WIDTH}
                        for i in range(1, num_images + 1)],
             "categories": [{"id": i, "name": f"class {i}"} for i in range(1, num_classes + 1)],

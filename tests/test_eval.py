@@ -217,6 +217,7 @@ def test_evaluating_a_data_set_writes_its_results_and_reports_each_class(tmp_pat
     np.testing.assert_allclose(results[0]["bbox"], [20, 10, 40, 40], atol=1e-3)
     assert set(metrics) == {"bbox", "segm"} and 0 < metrics["bbox"]["AP"] < 1
     assert "circle" in texts[0] and "square" in texts[0]
+    assert cv2.imread(str(tmp_path / "out_curves.png")).std() > 10
 
 
 def test_a_json_file_is_replaced_whole_or_not_at_all(tmp_path):
