@@ -241,8 +241,16 @@ def test_metrics_of_both_sides_are_timed_and_compared(monkeypatch, capsys):
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in capsys.readouterr().out.splitlines()[2:]]
     assert [row[:2] for row in rows] == [[what, who] for what in ("boxes", "boxes and masks")
                                          for who in ("pycocotools", "metrics.py")]
-    assert all(float(row[3]) > 0.1 for row in rows)
-    assert all(float(rows[i][5]) < 1e-9 and 0 < float(rows[i][4]) for i in (1, 3))
+    assert all(float(row[4]) > 0.1 for row in rows)
+    assert all(float(rows[i][6]) < 1e-9 and rows[i - 1][5:] == ["1.00", "-"] for i in (1, 3))
+
+
+def test_metrics_are_compared_by_the_time_on_the_cpu():
+    numbers = {"bbox": [np.zeros(12)]}
+    ours = dict(seconds=9.0, cpu_seconds=1.0, peak_gib=0.5, numbers={"bbox": [np.full(12, 1e-3)]})
+    reference = dict(seconds=5.0, cpu_seconds=4.0, peak_gib=2.0, numbers=numbers)
+    assert metrics.make_rows("boxes", ours, reference) == [["boxes", "pycocotools", 5.0, 4.0, 2.0, 1.0, None],
+                                                           ["boxes", "metrics.py", 9.0, 1.0, 0.5, 0.25, 1e-3]]
 
 
 def test_random_detections_are_partly_right():
