@@ -112,7 +112,8 @@ class EpochLength(Callback):
 
 class Evaluation(Callback):
     """
-    Evaluates the data sets, writes eval.json and the detections into the run's folder, and shows the metrics.
+    Evaluates the data sets, writes eval.json, the detections and their precision-recall curves into the run's folder,
+    and shows the metrics.
 
     Attributes:
         guard (callable): called before each batch

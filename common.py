@@ -49,6 +49,7 @@ try:
         import numpy as np
         import tensorflow as tf
         import tensorpack
+        import tqdm
         from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
         from tensorpack.tfutils.sesscreate import NewSessionCreator
 except ModuleNotFoundError as e:
@@ -77,6 +78,11 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message):
         raise UserError(f"{message}; see {self.prog} --help")
+
+
+def warn(line):
+    """Print a line on stderr, above a progress bar that may be there."""
+    tqdm.tqdm.write(line, file=sys.stderr)
 
 
 def visible_gpus():

@@ -25,6 +25,7 @@ import video
 import viz
 from common import UserError
 from config import config, finalize_configs, inference_settings, load_config
+from metrics import curves_path
 from results import ResultsFile, has_partial, partial_path, remove_partial
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -202,7 +203,7 @@ def _prepare_output(folder, paths, stems):
             raise UserError(f"--output {folder}: {name} there is one of the inputs to predict on and would be "
                             "overwritten; choose another folder")
         if stem != os.path.splitext(os.path.basename(path))[0]:
-            evaluation.warn(f"{path}: another input has this name, so it is written as {name} and {stem}.json")
+            common.warn(f"{path}: another input has this name, so it is written as {name} and {stem}.json")
 
 
 def _make_folder(folder):
@@ -249,7 +250,7 @@ def predict_files(load, words, inputs, output, show):
     """
     paths, problems = expand_inputs(inputs)
     for problem in problems[:-1] if not paths else problems:
-        evaluation.warn(problem)
+        common.warn(problem)
     if not paths:
         raise UserError(problems[-1])
     if show:
@@ -304,7 +305,7 @@ class _Drawing:
             for path, picture in self._stream(stems, data.load_image, finish):
                 bar.update()
                 if isinstance(picture, UserError):
-                    evaluation.warn(str(picture))
+                    common.warn(str(picture))
                     self.num_failed += 1
                     continue
                 self.counts["image"] += 1
@@ -315,7 +316,7 @@ class _Drawing:
         try:
             self._video(path, stem)
         except UserError as e:
-            evaluation.warn(str(e))
+            common.warn(str(e))
             self.num_failed += 1
 
     def _video(self, path, stem):
@@ -362,7 +363,8 @@ class _Drawing:
 # --evaluate ---------------------------------------------------------------------------------------------------------
 def evaluate_model(load, words, output, resume=False):
     """
-    Evaluate a model on each of DATA.VAL, write its COCO results and print the metrics. Ranks of a job share the work.
+    Evaluate a model on each of DATA.VAL, write its COCO results, draw precision-recall curves beside them and print the
+    metrics. Ranks of a job share the work.
 
     Args:
         load (str), words (list[str]): as `Detector` takes them
@@ -397,7 +399,7 @@ def evaluate_model(load, words, output, resume=False):
         key = {**network, "its images": [[record.image_id, record.file_name] for record in dataset.records]}
         metrics[dataset.name] = evaluation.evaluate_dataset(predict, dataset, cfg, path, key=key, resume=resume)
         if distributed.is_chief():
-            print(f"detections written to {path}")
+            print(f"detections written to {path}, precision-recall curves to {curves_path(path)}")
     if distributed.is_chief():
         for path in outputs:
             remove_partial(path)
@@ -430,11 +432,13 @@ def parse_args(words=None):
     action.add_argument("--predict", nargs="+", metavar="FILE",
                         help="images, videos, folders of these, or patterns such as 'a/*.png'")
     action.add_argument("--evaluate", metavar="OUT.json",
-                        help="evaluate on each of DATA.VAL: write COCO results to OUT.json and print the metrics")
+                        help="evaluate on each of DATA.VAL: write COCO results to OUT.json, draw OUT_curves.png and "
+                             "print the metrics")
     action.add_argument("--export", metavar="OUT.npz", help="write the weights alone, as one file that --load takes")
     parser.add_argument("--resume", action="store_true",
                         help="with --evaluate: go on with an evaluation of the same that was interrupted")
-    parser.add_argument("--output", metavar="DIR", help="where --predict writes drawings, NAME.png or NAME.mp4, and results, NAME.json")
+    parser.add_argument("--output", metavar="DIR",
+                        help="where --predict writes drawings, NAME.png or NAME.mp4, and results, NAME.json")
     parser.add_argument("--show", action="store_true",
                         help="open a window on what --predict has found; Escape or q ends")
     parser.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE",

@@ -3,7 +3,7 @@ import contextlib
 
 import tensorflow as tf
 from tensorpack import tfv1
-from tensorpack.models import Conv2D, MaxPooling
+from tensorpack.models import Conv2D
 from tensorpack.tfutils.tower import get_current_tower_context
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
@@ -36,10 +36,9 @@ class ResNet:
     def stem(self, image):
         """(B, H, W, 3) to (B, H // 4, W // 4, width)"""
         with self._variables(frozen=self.freeze_at > 0):
-            x = self._conv("conv0", self._pad(image, 2, 3), self.width, 7, 2, 2, padding="valid")
-            x = tf.nn.relu(x)
-            x = self._pad(self.padding.zero(x, 2), 0, 1)
-            return MaxPooling("pool0", x, 3, strides=2, padding="valid")
+            x = self._conv("conv0", tf.pad(image, self._paddings(2, 3)), self.width, 7, 2, 2, padding="valid")
+            # what is padded with cannot win over values that are not negative
+            return tf.nn.max_pool2d(self.padding.zero(tf.nn.relu(x), 2), 3, 2, self._paddings(0, 1), name="pool0")
 
     def stage(self, x, index, num_blocks, stride):
         """
@@ -68,7 +67,7 @@ class ResNet:
         x = self._conv("conv1", shortcut if first_stride == 2 else x, channels, 1, first_stride, inner_stride)
         x = self.padding.zero(tf.nn.relu(x), inner_stride)
         if second_stride == 2:
-            x = self._conv("conv2", self._pad(x, 0, 1), channels, 3, 2, output_stride, padding="valid")
+            x = self._conv("conv2", tf.pad(x, self._paddings(0, 1)), channels, 3, 2, output_stride, padding="valid")
         else:
             x = self._conv("conv2", x, channels, 3, 1, output_stride)
         x = self._conv("conv3", tf.nn.relu(x), channels * 4, 1, 1, output_stride, ends_branch=True)
@@ -99,10 +98,10 @@ class ResNet:
                       kernel_initializer=initializer,
                       activation=lambda y: normalize(y, norm, ends_branch, self.padding, output_stride))
 
-    def _pad(self, x, before, after):
+    def _paddings(self, before, after):
         if not self.tf_pad_mode:
             before, after = after, before
-        return tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]])
+        return [[0, 0], [before, after], [before, after], [0, 0]]
 
     @contextlib.contextmanager
     def _variables(self, frozen):

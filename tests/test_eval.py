@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import eval as evaluation
+from coco_truth import HEIGHT, WIDTH, write_truth
 from config import config
 from results import ResultsFile
-
-HEIGHT, WIDTH = 60, 80
 
 
 @pytest.fixture
@@ -292,146 +291,11 @@ def test_a_network_that_fails_ends_the_stream(cfg):
         list(evaluation.detect_stream(predict, range(9), cfg, lambda _: np.zeros((9, 9, 3), np.uint8), lambda *_: None))
 
 
-# metrics ------------------------------------------------------------------------------------------------------------
-def ring(size):
-    """A disc with a hole, which a polygon cannot say."""
-    y, x = np.mgrid[:size, :size] - (size - 1) / 2
-    return (np.hypot(x, y) <= size / 2) & (np.hypot(x, y) > size / 5)
-
-
-def place(mask, x, y):
-    whole = np.zeros((HEIGHT, WIDTH), np.uint8, order="F")
-    whole[y:y + mask.shape[0], x:x + mask.shape[1]] = mask
-    return whole
-
-
-@pytest.fixture
-def truth(tmp_path):
-    """Two images: a square as a polygon, two rings as RLE, a crowd as uncompressed RLE. Annotation ids begin at 0."""
-    def rle(whole):
-        encoded = mask_util.encode(whole)
-        return {"size": encoded["size"], "counts": encoded["counts"].decode()}
-
-    crowd = place(np.ones((20, 30), np.uint8), 45, 5).flatten("F")
-    edges = np.flatnonzero(np.diff(crowd)) + 1
-    crowd_counts = np.diff(edges, prepend=0, append=crowd.size).tolist()
-    small, large = place(ring(24), 2, 30), place(ring(40), 20, 10)
-    annotations = [
-        dict(image_id=1, category_id=7, bbox=[5, 6, 20, 20], area=400, segmentation=[[5, 6, 25, 6, 25, 26, 5, 26]]),
-        dict(image_id=1, category_id=3, bbox=[2, 30, 24, 24], area=int(small.sum()), segmentation=rle(small)),
-        dict(image_id=1, category_id=3, bbox=[45, 5, 30, 20], area=600, iscrowd=1,
-             segmentation={"size": [HEIGHT, WIDTH], "counts": crowd_counts}),
-        dict(image_id=2, category_id=3, bbox=[20, 10, 40, 40], area=int(large.sum()), segmentation=rle(large)),
-    ]
-    for i, annotation in enumerate(annotations):
-        annotation.setdefault("iscrowd", 0)
-        annotation["id"] = i
-    path = tmp_path / "gt.json"
-    path.write_text(json.dumps({
-        "images": [dict(id=i, file_name=f"{i}.png", height=HEIGHT, width=WIDTH) for i in (1, 2)],
-        "categories": [dict(id=3, name="circle"), dict(id=7, name="square")], "annotations": annotations}))
-    return str(path)
-
-
-def perfect_results():
-    """All objects, and one detection inside the crowd, which must not count."""
-    def detections(*objects):
-        boxes = np.array([(x, y, x + m.shape[1], y + m.shape[0]) for _, m, x, y in objects], np.float32)
-        return [evaluation.Detections(boxes[i:i + 1], np.array([0.9], np.float32), np.array([label]), HEIGHT, WIDTH,
-                                      mask_probs=m[None].astype(np.float32))
-                for i, (label, m, _, _) in enumerate(objects)]
-
-    square = np.ones((20, 20), bool)
-    first = detections((2, square, 5, 6), (1, ring(24), 2, 30), (1, square, 50, 5))
-    second = detections((1, ring(40), 20, 10))
-    return [r for image_id, found in ((1, first), (2, second)) for d in found
-            for r in evaluation.detections_to_coco(image_id, d, (3, 7))]
-
-
-def test_perfect_detections_score_one(truth):
-    metrics = evaluation.evaluate_results(perfect_results(), truth, has_masks=True)
-    for kind in ("bbox", "segm"):
-        assert metrics[kind]["AP"] == metrics[kind]["AP50"] == metrics[kind]["AP75"] == pytest.approx(1.0)
-
-
-def test_metrics_of_sizes_that_do_not_occur_are_none(truth):
-    metrics = evaluation.evaluate_results(perfect_results(), truth, has_masks=True)
-    assert metrics["bbox"]["APl"] is None and metrics["bbox"]["APs"] == pytest.approx(1.0)
-    json.dumps(metrics, allow_nan=False)
-
-
-def test_a_wrong_class_does_not_count(truth):
-    results = perfect_results()
-    for result in results:
-        result["category_id"] = 10 - result["category_id"]
-    assert evaluation.evaluate_results(results, truth, has_masks=True)["bbox"]["AP"] == 0
-
-
-def test_full_masks_in_place_of_rings_cost_mask_ap_only(truth):
-    results = perfect_results()
-    for result in results:
-        x, y, w, h = (int(v) for v in result["bbox"])
-        result["segmentation"] = evaluation.encode_mask(np.ones((h, w), bool), x, y, HEIGHT, WIDTH)
-    metrics = evaluation.evaluate_results(results, truth, has_masks=True)
-    assert metrics["bbox"]["AP"] == pytest.approx(1.0) and metrics["segm"]["AP75"] == pytest.approx(0.5)
-
-
-def test_no_detections_score_zero(truth):
-    metrics = evaluation.evaluate_results([], truth, has_masks=True)
-    assert metrics["bbox"]["AP"] == metrics["segm"]["AP"] == 0
-
-
-def test_ground_truth_without_masks_is_evaluated_by_its_boxes(truth):
-    change_truth(truth, lambda content: [annotation.pop("segmentation") for annotation in content["annotations"]])
-    assert list(evaluation.evaluate_results(perfect_results(), truth, has_masks=True)) == ["bbox"]
-
-
-def change_truth(path, change):
-    with open(path) as f:
-        content = json.load(f)
-    change(content)
-    with open(path, "w") as f:
-        json.dump(content, f)
-
-
-@pytest.mark.parametrize("change, named", [
-    (lambda content: content.pop("annotations"), "annotations"),
-    (lambda content: content.update(images=[1]), "TypeError"),
-    (lambda content: content["categories"][0].pop("name"), "name"),
-])
-def test_a_file_that_is_not_cocos_is_named_in_one_line(truth, change, named):
-    change_truth(truth, change)
-    with pytest.raises(common.UserError) as e:
-        evaluation.evaluate_results(perfect_results(), truth, has_masks=True)
-    assert truth in str(e.value) and named in str(e.value) and "\n" not in str(e.value)
-
-
-@pytest.mark.parametrize("broken", [
-    dict(bbox=[1, 2, 3]), dict(bbox=[1, 2, 0, 3]), dict(category_id=99), dict(image_id=99), dict(image_id=[]),
-    dict(segmentation=[[1, 2]]), dict(segmentation={"size": [HEIGHT, WIDTH], "counts": "o"}), dict(iscrowd="yes"),
-    dict(segmentation={"size": [1, 1], "counts": [1]}), dict(segmentation={"size": [HEIGHT, WIDTH], "counts": [-1, 1]}),
-    dict(segmentation=[[1, 2, float("nan"), 5, 9, 9]]), dict(area="large"),
-])
-def test_a_broken_annotation_is_left_out_and_said(truth, broken, capsys):
-    change_truth(truth, lambda content: content["annotations"].append({**content["annotations"][0], **broken}))
-    metrics = evaluation.evaluate_results(perfect_results(), truth, has_masks=True)
-    assert metrics["segm"]["AP"] == pytest.approx(1.0)
-    assert "1 broken annotations of 5" in capsys.readouterr().err
-
-
-def test_a_table_has_percent_and_a_dash_for_what_does_not_occur():
-    table = evaluation.format_metrics({"bbox": dict.fromkeys(evaluation.METRICS, 0.4137) | {"APl": None}},
-                                      {"bbox": {"circle": 0.25, "square": None}})
-    lines = table.splitlines()
-    assert "41.4" in lines[2] and lines[2].split()[-1] == "-"
-    assert any(line.split() == ["circle", "25.0"] for line in lines)
-
-
-def test_evaluating_a_data_set_writes_its_results_and_reports_each_class(tmp_path, truth, cfg):
+def test_evaluating_a_data_set_writes_its_results_and_reports_each_class(tmp_path, cfg):
     dataset = make_dataset(tmp_path, [(HEIGHT, WIDTH)] * 2)
     for i, record in enumerate(dataset.records, 1):
         record.image_id = i
-    dataset.annotation_file = truth
+    write_truth(tmp_path / "gt.json")
     texts = []
     out = tmp_path / "out.json"
     metrics = evaluation.evaluate_dataset(fake_predict([(30, 15, 90, 75)]), dataset, cfg, str(out), texts.append)
@@ -440,6 +304,7 @@ def test_evaluating_a_data_set_writes_its_results_and_reports_each_class(tmp_pat
     np.testing.assert_allclose(results[0]["bbox"], [20, 10, 40, 40], atol=1e-3)
     assert set(metrics) == {"bbox", "segm"} and 0 < metrics["bbox"]["AP"] < 1
     assert "circle" in texts[0] and "square" in texts[0]
+    assert cv2.imread(str(tmp_path / "out_curves.png")).std() > 10
 
 
 def test_a_json_file_is_replaced_whole_or_not_at_all(tmp_path):

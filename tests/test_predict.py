@@ -245,7 +245,9 @@ def test_evaluating_writes_coco_results_and_prints_a_perfect_score(run_folder, t
     result, = json.loads(out.read_text())
     assert set(result) == {"image_id", "category_id", "bbox", "score", "segmentation"}
     assert (result["image_id"], result["category_id"]) == (1, 7)
-    assert "100.0" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "100.0" in printed and str(out) in printed and str(tmp_path / "new" / "out_curves.png") in printed
+    assert (tmp_path / "new" / "out_curves.png").is_file()
 
 
 def test_each_of_several_data_sets_gets_a_file_of_its_own(run_folder, tmp_path):
@@ -254,6 +256,7 @@ def test_each_of_several_data_sets_gets_a_file_of_its_own(run_folder, tmp_path):
     predict.main(["--load", run_folder, "--evaluate", str(tmp_path / "out.json"),
                   "--config", f"DATA.BASEDIR={tmp_path}", "DATA.VAL=one,two"])
     assert (tmp_path / "out_one.json").is_file() and (tmp_path / "out_two.json").is_file()
+    assert (tmp_path / "out_one_curves.png").is_file() and (tmp_path / "out_two_curves.png").is_file()
 
 
 def test_a_data_set_with_other_classes_than_the_models_is_refused(run_folder, tmp_path):

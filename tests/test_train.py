@@ -16,6 +16,7 @@ from tensorpack import tfv1
 from checkpoint import list_checkpoints
 from config import config
 from data import shapes
+from metrics import METRICS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CATEGORY_IDS = [3, 7, 8, 20, 21, 90]
@@ -99,7 +100,7 @@ def test_a_run_ends_with_an_evaluation_of_each_data_set(finished):
     with open(finished / "eval.json") as f:
         report = json.load(f)
     assert report["val"]["step"] == 20
-    assert set(report["val"]["bbox"]) == set(report["val"]["segm"]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"}
+    assert set(report["val"]["bbox"]) == set(report["val"]["segm"]) == set(METRICS)
 
 
 def test_detections_are_written_with_the_data_sets_own_category_ids(finished):
