@@ -10,6 +10,8 @@ import tempfile
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"    # tensorpack's layers are Keras 2 layers
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")    # of TensorFlow's C++ log, only what is fatal
+# without it, every large tensor comes from the system as new pages, which takes longer than filling it
+os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")    # what goes wrong with a file is said in our words
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")    # NumPy's products here are small, threads only slow them down
