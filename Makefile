@@ -39,6 +39,7 @@ test: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.train_step
+	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.traffic
 
 clean:

@@ -75,15 +75,18 @@ class Detections:
         if self.mask_probs is None:
             return None
         masks = np.zeros((len(self), self.height, self.width), dtype=bool)
-        for mask, probs, box in zip(masks, self.mask_probs, self.boxes):
-            crop, x, y = paste_mask(probs, box, self.height, self.width)
+        for mask, (crop, x, y) in zip(masks, self.crops()):
             mask[y:y + crop.shape[0], x:x + crop.shape[1]] = crop
         return masks
 
+    def crops(self):
+        """Yields: of each object what `paste_mask` gives"""
+        for probs, box in zip(self.mask_probs, self.boxes):
+            yield paste_mask(probs, box, self.height, self.width)
+
     def rles(self):
         """Returns: list of N run-length encoded masks, as `encode_mask` gives them"""
-        return [encode_mask(*paste_mask(probs, box, self.height, self.width), self.height, self.width)
-                for probs, box in zip(self.mask_probs, self.boxes)]
+        return [encode_mask(*crop, self.height, self.width) for crop in self.crops()]
 
 
 # masks --------------------------------------------------------------------------------------------------------------
@@ -160,14 +163,18 @@ def encode_mask(crop, x, y, height, width):
 
 
 # from images to detections ------------------------------------------------------------------------------------------
-def _resize(image, cfg):
+def resize(image, cfg):
+    """Returns: a uint8 (h, w, 3) image in the size that the network wants, as PREPROC says"""
     height, width = common.resize_shape(*image.shape[:2], cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _detect_resized(predict, resized, sizes, class_names):
+def detect_resized(predict, resized, sizes, class_names):
     """
+    The network on some images, which go through it together.
+
     Args:
+        predict (callable): of `modeling.predictor.load_predictor`
         resized (list): of uint8 (h, w, 3), as the network wants them
         sizes (list): of (height, width), the images' own
 
@@ -202,8 +209,8 @@ def detect_batch(predict, images, cfg):
     Returns:
         list[Detections], one for each image, in its own pixels
     """
-    resized = [_resize(image, cfg) for image in images]
-    return _detect_resized(predict, resized, [image.shape[:2] for image in images], tuple(cfg.DATA.CLASS_NAMES))
+    resized = [resize(image, cfg) for image in images]
+    return detect_resized(predict, resized, [image.shape[:2] for image in images], tuple(cfg.DATA.CLASS_NAMES))
 
 
 def _ahead(function, items, num_threads, lookahead):
@@ -253,11 +260,11 @@ def detect_stream(predict, items, cfg, load, finish):
             image = load(item)
         except UserError as e:
             return item, None, e
-        return item, image, _resize(image, cfg)
+        return item, image, resize(image, cfg)
 
     def detect(batch):
         good = [(image, resized) for _, image, resized in batch if image is not None]
-        found = iter(_detect_resized(predict, [resized for _, resized in good],
+        found = iter(detect_resized(predict, [resized for _, resized in good],
                                      [image.shape[:2] for image, _ in good], class_names) if good else ())
         return [(item, image, resized if image is None else next(found)) for item, image, resized in batch]
 

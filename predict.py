@@ -28,6 +28,7 @@ from config import config, finalize_configs, inference_settings, load_config
 from metrics import curves_path
 from results import ResultsFile, has_partial, partial_path, remove_partial
 
+BENCHMARK_ROUNDS = 5    # batches that are timed
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 EXAMPLES = """
@@ -406,6 +407,21 @@ def evaluate_model(load, words, output, resume=False):
     return metrics
 
 
+# --benchmark --------------------------------------------------------------------------------------------------------
+def benchmark(load, words, inputs):
+    """Print what each stage of a prediction on some images takes; `inputs` as `expand_inputs` takes them."""
+    from benchmarks.predict import describe, measure
+
+    paths, problems = expand_inputs(inputs)
+    paths = [path for path in paths if not video.is_video(path)]
+    if problems or not paths:
+        raise UserError(problems[0] if problems else "--benchmark takes images, and these are videos")
+    for path in paths:
+        data.load_image(path)    # an image that cannot be read is said before the network is loaded
+    detector = Detector(load, words)
+    print(describe(measure(detector, paths, rounds=BENCHMARK_ROUNDS)))
+
+
 # --export -----------------------------------------------------------------------------------------------------------
 def export_weights(load, path):
     """Write the weights of a run's folder, a checkpoint or a weight file as one .npz file."""
@@ -434,6 +450,7 @@ def parse_args(words=None):
     action.add_argument("--evaluate", metavar="OUT.json",
                         help="evaluate on each of DATA.VAL: write COCO results to OUT.json, draw OUT_curves.png and "
                              "print the metrics")
+    action.add_argument("--benchmark", nargs="+", metavar="FILE", help="print how long each stage of a prediction takes")
     action.add_argument("--export", metavar="OUT.npz", help="write the weights alone, as one file that --load takes")
     parser.add_argument("--resume", action="store_true",
                         help="with --evaluate: go on with an evaluation of the same that was interrupted")
@@ -461,6 +478,8 @@ def main(words=None):
     args = parse_args(words)
     if args.predict:
         predict_files(args.load, args.config, args.predict, args.output, args.show)
+    elif args.benchmark:
+        benchmark(args.load, args.config, args.benchmark)
     elif args.evaluate:
         if distributed.launched() > 1:
             distributed.init()

@@ -51,12 +51,12 @@ def count_flops(sess, feed):
 def _flops(op):
     """Returns: int64 scalar tensor, None for an op that does not count"""
     # each of `values` is multiplied with as many weights as the product of `fan_in`
-    if op.type in ("MatMul", "BatchMatMulV2"):
+    if op.type in ("MatMul", "_FusedMatMul", "BatchMatMulV2"):
         values = op.outputs[0]
-        transposed = op.get_attr("transpose_b" if op.type == "MatMul" else "adj_y")
+        transposed = op.get_attr("adj_y" if op.type == "BatchMatMulV2" else "transpose_b")
         fan_in = tf.shape(op.inputs[1], out_type=tf.int64)[-1 if transposed else -2]
-    elif op.type in ("Conv2D", "Conv2DBackpropInput"):
-        values = op.outputs[0] if op.type == "Conv2D" else op.inputs[2]
+    elif op.type in ("Conv2D", "_FusedConv2D", "Conv2DBackpropInput"):
+        values = op.inputs[2] if op.type == "Conv2DBackpropInput" else op.outputs[0]
         fan_in = tf.shape(op.inputs[1], out_type=tf.int64)[:3]
     else:
         return None

@@ -2,7 +2,9 @@
 The graph of inference with its weights as constants. What follows from constants is computed once, so that a fixed norm
 is part of its convolution's kernel and bias, and convolutions are fused with their bias and their ReLU.
 """
+import contextlib
 import glob
+import hashlib
 import json
 import os
 
@@ -71,19 +73,28 @@ def freeze_cached(cfg, weights_path):
     path, key = weights_path + SUFFIX, _cache_key(cfg, weights_path)
     try:
         with open(path, "rb") as f:
-            if f.readline().strip() == key:
-                return tfv1.GraphDef.FromString(f.read())
+            its_key, its_digest, content = f.readline().strip(), f.readline().strip(), f.read()
+        if its_key == key and its_digest == _digest(content):
+            return tfv1.GraphDef.FromString(content)
     except (OSError, DecodeError):
         pass
     graph_def = freeze(cfg, weights_path)
+    content = graph_def.SerializeToString()
     partial = f"{path}.{os.getpid()}.tmp"
     try:
         with open(partial, "wb") as f:
-            f.write(key + b"\n" + graph_def.SerializeToString())
+            f.write(b"\n".join([key, _digest(content), content]))
         os.replace(partial, path)
     except OSError as e:
-        tfv1.logging.warn("cannot keep the frozen network as %s (%s)", path, e.strerror)
+        common.warn(f"cannot keep the frozen network as {path} ({e.strerror})")
+    finally:
+        with contextlib.suppress(OSError):
+            os.remove(partial)
     return graph_def
+
+
+def _digest(content):
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _cache_key(cfg, weights_path):

@@ -1,0 +1,257 @@
+"""
+What a prediction costs, here and in torchvision: `python -m benchmarks.predict`.
+
+Mask R-CNN R50-FPN with 1,000 proposals and 100 detections an image, whatever the image shows, from an image file to COCO
+results with encoded masks. `benchmarks/torchvision_predict.py` says what torchvision does. Every measurement is a process
+of its own, whose largest resident memory is its peak. The sides take turns, so that other work on the machine weighs on
+all, and ratios are of the medians over all turns.
+
+`./predict.py --load MODEL --benchmark IMAGE…` measures a model of yours in the same way.
+"""
+from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error, pad_batch
+
+import importlib.util
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from tabulate import tabulate
+
+import data
+import eval as evaluation
+from benchmarks import peak_gib
+from benchmarks.train_step import ROOT, choose_cases, find_torch, make_batch, run_process
+from modeling.complexity import AS_MANY_BOXES_AS_ALLOWED, count_flops
+
+STAGES = ("decode", "resize", "network", "paste", "encode")
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+def measure(detector, paths, rounds):
+    """
+    Time each stage of a prediction by itself, and the whole, where stages overlap.
+
+    Args:
+        detector (predict.Detector)
+        paths (list[str]): image files, taken in turns
+        rounds (int): batches of TEST.IMS_PER_BATCH to time
+
+    Returns:
+        dict: "stages", of STAGES to lists of seconds an image; "all", seconds an image from files to COCO results, in
+        one stream; "detections" of an image; "gflop" of the network for an image; "peak_gflops", convolutions that this
+        machine does in a second at best; "peak_gib" of the process
+    """
+    cfg, batch = detector.cfg, detector.cfg.TEST.IMS_PER_BATCH
+    paths = [paths[i % len(paths)] for i in range(batch * rounds)]
+    warm_up(detector, paths[:batch])
+    stages = {stage: [] for stage in STAGES}
+    for i in range(0, len(paths), batch):
+        for stage, took in time_stages(detector, paths[i:i + batch]).items():
+            stages[stage].append(took / batch)
+
+    def finish(path, _, found):
+        return evaluation.detections_to_coco(path, found, cfg.DATA.CATEGORY_IDS)
+
+    start = time.perf_counter()
+    found = [result for _, result in evaluation.detect_stream(detector.predict, paths, cfg, data.load_image, finish)]
+    whole = (time.perf_counter() - start) / len(paths)
+    gib = peak_gib()    # of the prediction, not of what counts its operations
+    return dict(stages=stages, all=whole, detections=statistics.mean(map(len, found)),
+                gflop=count_network_flops(detector, paths[:batch]) / 1e9 / batch, peak_gflops=convolution_peak(),
+                peak_gib=gib)
+
+
+def warm_up(detector, paths):
+    """The first run of a batch's shape is slower."""
+    time_stages(detector, paths)
+
+
+def time_stages(detector, paths):
+    """Returns: dict of STAGES to the seconds that they took for a batch of image files, one stage after the other"""
+    times = [time.perf_counter()]
+
+    def lap(result):
+        times.append(time.perf_counter())
+        return result
+
+    images = lap([data.load_image(path) for path in paths])
+    resized = lap([evaluation.resize(image, detector.cfg) for image in images])
+    results = lap(evaluation.detect_resized(detector.predict, resized, [image.shape[:2] for image in images],
+                                            detector.class_names))
+    crops = lap([list(found.crops()) for found in results])
+    lap([[evaluation.encode_mask(*crop, found.height, found.width) for crop in of_image]
+         for found, of_image in zip(results, crops)])
+    return dict(zip(STAGES, np.diff(times).tolist()))
+
+
+def count_network_flops(detector, paths):
+    """Returns: int, operations of the network on a batch of image files"""
+    batch, sizes = pad_batch([evaluation.resize(data.load_image(path), detector.cfg) for path in paths])
+    return count_flops(detector.predict.sess, {"images:0": batch, "image_sizes:0": sizes})
+
+
+def convolution_peak(channels=256, height=200, width=272, repeats=5):
+    """
+    Returns: float, GFLOP/s of the fastest of some 3 x 3 convolutions in float32, as large as the largest of the network
+    """
+    with tf.Graph().as_default(), QuietSessionCreator().create_session() as sess:
+        x = tf.random.stateless_normal([1, height, width, channels], [0, 0])
+        kernel = tf.random.stateless_normal([3, 3, channels, channels], [0, 1])
+        x, kernel = (tf.compat.v1.placeholder_with_default(value, value.shape) for value in sess.run([x, kernel]))
+        convolve = sess.make_callable(tf.nn.conv2d(x, kernel, 1, "SAME").op)
+        convolve()
+        seconds = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            convolve()
+            seconds.append(time.perf_counter() - start)
+    return 2 * 9 * channels ** 2 * height * width / min(seconds) / 1e9
+
+
+def describe(found):
+    """Args: found (dict): of `measure`. Returns: str, a table and a line"""
+    medians = {stage: statistics.median(seconds) for stage, seconds in found["stages"].items()}
+    rate = found["gflop"] / medians["network"]
+    rows = [[stage, 1e3 * seconds] for stage, seconds in medians.items()] + [["all, overlapping", 1e3 * found["all"]]]
+    return (tabulate(rows, ["stage", "ms an image"], "github", floatfmt=".1f")
+            + f"\n{1 / found['all']:.2f} images/s with {found['detections']:.0f} detections an image; the network does "
+            f"{found['gflop']:.0f} GFLOP an image at {rate:.0f} GFLOP/s, {100 * rate / found['peak_gflops']:.0f} % of "
+            f"what convolutions reach here; {found['peak_gib']:.2f} GiB at most")
+
+
+# beside torchvision -------------------------------------------------------------------------------------------------
+def stand_in_weights(path):
+    """Write deterministic weights for COCO's R50-FPN Mask, as the tests have them, to an .npz file."""
+    folder = os.path.join(ROOT, "tests", "golden")
+    spec = importlib.util.spec_from_file_location("stand_in", os.path.join(folder, "weights.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with open(os.path.join(folder, "R50-FPN.variables.json"), encoding="utf-8") as f:
+        np.savez(path, **{name: module.make_weight(name, shape) for name, shape in json.load(f).items()})
+
+
+def measure_one(args):
+    """Measure our side in this process, as `main` asks for."""
+    from predict import Detector
+    words = [f"TEST.IMS_PER_BATCH={args.batch[0]}", f"TEST.PRECISION={args.precision[0]}",
+             f"PREPROC.TEST_SHORT_EDGE_SIZE={args.short_edge}", *AS_MANY_BOXES_AS_ALLOWED, *args.config]
+    return measure(Detector(args.load, words), args.one, args.rounds)
+
+
+def measure_all(args, cases, torch_python, report=print):
+    """
+    All cases of each batch size in turns, `args.turns` times.
+
+    Args:
+        cases (list): of (who, precision)
+
+    Returns:
+        list of rows, see `table`
+    """
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        images, load = args.images, args.load
+        if not images:
+            images = [os.path.join(folder, "noise.jpg")]
+            cv2.imwrite(images[0], make_batch(1, 480, 640, 1, 1)["images"][0])
+        if not load:
+            load = os.path.join(folder, "stand-in.npz")
+            stand_in_weights(load)
+        common = ["--rounds", str(args.rounds), "--short-edge", str(args.short_edge)]
+        for batch in args.batch:
+            runs = {case: [] for case in cases}
+            for turn in range(args.turns):
+                for who, precision in cases:
+                    if who == "torchvision":
+                        command = [torch_python, "-m", "benchmarks.torchvision_predict", *images]
+                    else:
+                        command = [sys.executable, "-m", "benchmarks.predict", "--one", *images, "--load", load,
+                                   "--precision", precision, "--config", *args.config]
+                    found = run_process([*command, "--batch", str(batch), *common], f"{who} in {precision}")
+                    runs[who, precision].append(found)
+                    report(f"turn {turn + 1}/{args.turns}, B = {batch}, {who} {precision}: "
+                           + (f"{found['all']:.2f} s an image" if "stages" in found
+                              else f"{statistics.median(found['seconds']['all']):.2f} s an image"))
+            rows += summarize(batch, runs)
+    return rows
+
+
+def summarize(batch, runs):
+    """
+    Args:
+        runs (dict): of (who, precision) to a list of what `measure` or benchmarks.torchvision_predict found
+
+    Returns:
+        list of dict, see `table`
+    """
+    rows = []
+    for (who, precision), found in runs.items():
+        stages = {}
+        for run in found:
+            for stage, seconds in run.get("stages", run.get("seconds")).items():
+                stages.setdefault(stage, []).extend(seconds)
+        medians = {stage: statistics.median(seconds) for stage, seconds in stages.items()}
+        whole = statistics.median(run["all"] for run in found) if "gflop" in found[0] else medians["all"]
+        share = statistics.median(run["gflop"] / run["peak_gflops"] for run in found) / medians["network"] \
+            if "gflop" in found[0] else None
+        rows.append(dict(who=who, batch=batch, precision=precision,
+                         **{stage: 1e3 * medians[stage] if stage in medians else None for stage in STAGES},
+                         all=1e3 * whole, share=share, detections=found[0]["detections"],
+                         peak_gib=max(run["peak_gib"] for run in found)))
+    peer = next((row["all"] for row in rows if row["who"] == "torchvision"), None)
+    return [dict(row, ratio=row["all"] / peer if peer else None) for row in rows]
+
+
+def table(rows):
+    """Args: rows (list[dict]): of `summarize`. Returns: str, a Markdown table"""
+    headers = ["who", "B", "precision", *STAGES, "all, ms an image", "of conv. peak", "detections", "peak GiB",
+               "time / torchvision's"]
+    formats = ("", "", "", *[".1f"] * 5, ".0f", ".2f", ".0f", ".2f", ".2f")
+    return tabulate([list(row.values()) for row in rows], headers, "github", floatfmt=formats, missingval="-")
+
+
+def parse_args():
+    parser = ArgumentParser(
+        prog="python -m benchmarks.predict",
+        description="Milliseconds and peak memory of a prediction of Mask R-CNN R50-FPN, beside torchvision's.")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="image files; noise of 640 x 480 without them")
+    parser.add_argument("--load", help="weights of our side; stand-ins without it")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 4], metavar="B", help="images that go together")
+    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["float32", "bfloat16"],
+                        help="of our side; torchvision's is float32")
+    parser.add_argument("--short-edge", type=int, default=800, help="that images are resized to")
+    parser.add_argument("--rounds", type=int, default=5, help="batches to time in a turn, after one to warm up")
+    parser.add_argument("--turns", type=int, default=2, help="of each side")
+    parser.add_argument("--torch-python", metavar="PATH",
+                        help="an interpreter with torchvision; by default this one, or BENCH_TORCH_PYTHON's")
+    parser.add_argument("--json", metavar="PATH", help="write the rows of the table there too")
+    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="change the config of our side")
+    parser.add_argument("--one", nargs="+", metavar="IMAGE",
+                        help="measure only our side, in this process; prints one line of JSON")
+    args = parser.parse_args()
+    if min(*args.batch, args.short_edge, args.rounds, args.turns) < 1:
+        raise UserError("--batch, --short-edge, --rounds and --turns must be positive")
+    return args
+
+
+def main():
+    args = parse_args()
+    if args.one:
+        print(json.dumps(measure_one(args)))
+        return
+    torch_python = find_torch(args.torch_python)
+    rows = measure_all(args, choose_cases(args.precision, bool(torch_python)), torch_python)
+    print(table(rows))
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as f:
+            json.dump(rows, f, indent=1)
+
+
+if __name__ == "__main__":
+    exit_on_user_error(main)
