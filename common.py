@@ -22,7 +22,7 @@ class UserError(Exception):
 
 
 @contextlib.contextmanager
-def _silenced_stderr():
+def silenced_stderr():
     """Keep from the terminal what libraries print to file descriptor 2; show it after all when an exception escapes."""
     sys.stderr.flush()
     saved = os.dup(2)
@@ -47,7 +47,7 @@ def _not_in_environment(error):
 
 try:
     # TensorFlow announces its CUDA plug-ins before its log level can be set
-    with _silenced_stderr():
+    with silenced_stderr():
         import numpy as np
         import tensorflow as tf
         import tensorpack
@@ -89,7 +89,7 @@ def warn(line):
 
 def visible_gpus():
     """Returns: int, how many GPUs TensorFlow sees"""
-    with _silenced_stderr():
+    with silenced_stderr():
         return len(tf.config.list_physical_devices("GPU"))
 
 
@@ -159,7 +159,7 @@ class QuietSessionCreator(NewSessionCreator):
 
     def create_session(self):
         first = tf.no_op(name="first_run")
-        with _silenced_stderr():
+        with silenced_stderr():
             sess = super().create_session()
             sess.run(first)
             return sess

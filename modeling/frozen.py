@@ -62,7 +62,8 @@ def _optimize(graph_def, outputs):
         for name in outputs:
             graph.add_to_collection("train_op", graph.get_operation_by_name(name))    # what grappler keeps
         meta_graph = tfv1.train.export_meta_graph(graph=graph)
-    return tf_optimizer.OptimizeGraph(common.QuietSessionCreator().config, meta_graph)
+    with common.silenced_stderr():
+        return tf_optimizer.OptimizeGraph(common.QuietSessionCreator().config, meta_graph)
 
 
 def freeze_cached(cfg, weights_path):

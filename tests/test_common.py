@@ -114,14 +114,14 @@ def test_without_tensorflow_it_says_in_one_line_how_to_get_it(tmp_path):
 
 def test_stderr_that_was_silenced_is_shown_after_all_when_something_goes_wrong(capfd):
     with pytest.raises(ValueError):
-        with common._silenced_stderr():
+        with common.silenced_stderr():
             os.write(2, b"the reason\n")
             raise ValueError
     assert "the reason" in capfd.readouterr().err
 
 
 def test_stderr_is_silenced_only_for_a_while(capfd):
-    with common._silenced_stderr():
+    with common.silenced_stderr():
         os.write(2, b"noise\n")
     os.write(2, b"signal\n")
     assert capfd.readouterr().err == "signal\n"

@@ -125,14 +125,14 @@ def test_other_weights_settings_and_code_are_frozen_anew(make_config, cfg, path,
 @pytest.mark.parametrize("damage", [lambda content: content[:-20], lambda content: content[:100], lambda content: b"",
                                     lambda content: content.replace(b"Conv2D", b"Conv9D")])
 def test_a_damaged_cache_is_made_anew(cfg, path, damage, frozen_anew):
-    whole = freeze_cached(cfg, path)
+    freeze_cached(cfg, path)
     with open(path + SUFFIX, "rb") as f:
         content = f.read()
     with open(path + SUFFIX, "wb") as f:
         f.write(damage(content))
-    assert freeze_cached(cfg, path) == whole and len(frozen_anew) == 2
-    with open(path + SUFFIX, "rb") as f:
-        assert f.read() == content
+    anew = freeze_cached(cfg, path)
+    assert len(frozen_anew) == 2
+    assert freeze_cached(cfg, path) == anew and len(frozen_anew) == 2
 
 
 def test_where_it_cannot_be_written_it_is_made_each_time(cfg, path, frozen_anew):
