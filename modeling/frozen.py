@@ -15,12 +15,13 @@ from google.protobuf.message import DecodeError
 from tensorflow.python.framework.test_util import IsMklEnabled
 from tensorflow.python.grappler import tf_optimizer
 from tensorpack import tfv1
-from tensorpack.predict import OfflinePredictor, PredictConfig
+from tensorpack.tfutils.tower import PredictTowerContext
+from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from config import inference_settings
 
 from .generalized_rcnn import GeneralizedRCNN
-from .weights import LoadWeights
+from .weights import check_fit, read_weights
 
 SUFFIX = ".frozen"
 
@@ -40,28 +41,46 @@ def freeze(cfg, weights_path, more_outputs=()):
     Raises:
         UserError: the weights cannot be read, or are of another architecture
     """
-    model = GeneralizedRCNN(cfg)
-    inputs, outputs = model.inference_tensor_names()
-    outputs = [*outputs, *more_outputs]
-    creator = common.QuietSessionCreator()
-    creator.config.device_count["GPU"] = 0    # this session only holds the variables
-    predictor = OfflinePredictor(PredictConfig(
-        model=model, session_creator=creator, session_init=LoadWeights(weights_path),
-        input_names=inputs, output_names=outputs))
-    with predictor.sess as sess:
-        constant = tfv1.graph_util.convert_variables_to_constants(sess, sess.graph_def, outputs)
-    return _optimize(constant, outputs)
+    model, constants = GeneralizedRCNN(cfg), _Constants(read_weights(weights_path))
+    outputs = [*model.inference_tensor_names()[1], *more_outputs]
+    with tf.Graph().as_default():
+        inputs = [tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in model.inputs()]
+        with custom_getter_scope(constants.get), PredictTowerContext(""):
+            model.build_graph(*inputs)
+        check_fit(weights_path, constants.weights, constants.shapes)
+        return _optimize(outputs)
 
 
-def _optimize(graph_def, outputs):
-    """Returns: GraphDef that TensorFlow has rewritten, and in which the operations `outputs` stay"""
+class _Constants:
+    """
+    Stands in for the variables of a network.
+
+    Attributes:
+        weights (dict): of name to array
+        shapes (dict): of name to an object with a `shape`, as `check_fit` takes them; of all that was asked for
+    """
+
+    def __init__(self, weights):
+        self.weights, self.shapes = weights, {}
+
+    def get(self, getter, name, shape=None, **kwargs):
+        """A variable getter. For what is missing or of another shape there is a zero, until `check_fit` refuses it."""
+        if name not in self.shapes:
+            value = self.weights.get(name)
+            with tf.control_dependencies(None):    # also where it is first asked for in a condition
+                self.shapes[name] = tf.constant(value, tf.float32, name=name) \
+                    if value is not None and value.shape == tuple(shape) else tf.zeros(shape, name=name)
+        return self.shapes[name]
+
+
+def _optimize(outputs):
+    """Returns: GraphDef, the default graph as TensorFlow rewrites it, in which the operations `outputs` stay"""
+    meta_graph = tfv1.MetaGraphDef(graph_def=tf.compat.v1.get_default_graph().as_graph_def())
+    meta_graph.collection_def["train_op"].node_list.value.extend(outputs)    # what grappler keeps
     # operations are fused for the device that they are on; where there is a GPU, the session does it
-    device = None if common.visible_gpus() else "/job:localhost/replica:0/task:0/device:CPU:0"
-    with tf.Graph().as_default() as graph, tf.device(device):
-        tfv1.import_graph_def(graph_def, name="")
-        for name in outputs:
-            graph.add_to_collection("train_op", graph.get_operation_by_name(name))    # what grappler keeps
-        meta_graph = tfv1.train.export_meta_graph(graph=graph)
+    if not common.visible_gpus():
+        for node in meta_graph.graph_def.node:
+            node.device = "/job:localhost/replica:0/task:0/device:CPU:0"
     with common.silenced_stderr():
         return tf_optimizer.OptimizeGraph(common.QuietSessionCreator().config, meta_graph)
 
