@@ -73,6 +73,10 @@ def exit_on_user_error(main):
         sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {e}\n")
         sys.stderr.flush()
         sys.exit(2)
+    except BrokenPipeError:
+        # who read the output, such as `head`, has seen enough; the interpreter would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 class ArgumentParser(argparse.ArgumentParser):

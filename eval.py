@@ -75,18 +75,14 @@ class Detections:
         if self.mask_probs is None:
             return None
         masks = np.zeros((len(self), self.height, self.width), dtype=bool)
-        for mask, (crop, x, y) in zip(masks, self.crops()):
+        for mask, probs, box in zip(masks, self.mask_probs, self.boxes):
+            crop, x, y = paste_mask(probs, box, self.height, self.width)
             mask[y:y + crop.shape[0], x:x + crop.shape[1]] = crop
         return masks
 
-    def crops(self):
-        """Yields: of each object what `paste_mask` gives"""
-        for probs, box in zip(self.mask_probs, self.boxes):
-            yield paste_mask(probs, box, self.height, self.width)
-
     def rles(self):
         """Returns: list of N run-length encoded masks, as `encode_mask` gives them"""
-        return [encode_mask(*crop, self.height, self.width) for crop in self.crops()]
+        return [encode_mask(probs, box, self.height, self.width) for probs, box in zip(self.mask_probs, self.boxes)]
 
 
 # masks --------------------------------------------------------------------------------------------------------------
@@ -110,13 +106,14 @@ def _interpolation_weights(pixels, low, high, cells):
     return np.maximum(1 - np.abs(at[:, None] - np.arange(cells)), 0).astype(np.float32)
 
 
-def paste_mask(probs, box, height, width):
+def mask_edges(probs, box, height, width):
     """
     Bring a mask from its box to the image's pixels.
 
     The grid's cell j spans [j, j + 1] / m of the box. A pixel takes the bilinear interpolation of the cells' centres at
     its own centre, with zeros outside of the grid, as `grid_sample(align_corners=False)` does; it belongs to the mask
-    from 0.5 on. Bilinear weights are a product of one factor per axis, hence two small matrix products.
+    from 0.5 on. Down a column of pixels that is linear from one centre to the next, so where it passes 0.5 follows from
+    the values there, and no pixel between is looked at.
 
     Args:
         probs: float (m, m), row first
@@ -124,40 +121,56 @@ def paste_mask(probs, box, height, width):
         height, width (int): of the image
 
     Returns:
-        bool (h, w), the pixels of the image whose centres lie inside the box, then x and y of its top-left pixel
+        range, the columns of pixels and range, the rows whose centres lie inside the box; int (E,), the column, and int
+        (E,), the row from which on each column enters or leaves the mask by turns, column by column; a row past the
+        last ends a mask there, and two equal ones undo each other
     """
     x1, y1, x2, y2 = (float(v) for v in box)
-    cols, rows = range(*_pixels_inside(x1, x2, width)), range(*_pixels_inside(y1, y2, height))
-    if not cols or not rows or x2 <= x1 or y2 <= y1:
-        return np.zeros((len(rows), len(cols)), dtype=bool), cols.start, rows.start
-    vertical = _interpolation_weights(rows, y1, y2, probs.shape[0])
-    horizontal = _interpolation_weights(cols, x1, x2, probs.shape[1])
-    # columns first in memory, the order in which `encode_mask` reads it
-    columns = horizontal @ np.asarray(probs, np.float32).T @ vertical.T
-    return (columns >= MASK_THRESHOLD).T, cols.start, rows.start
+    columns, rows = range(*_pixels_inside(x1, x2, width)), range(*_pixels_inside(y1, y2, height))
+    if not columns or not rows or x2 <= x1 or y2 <= y1:
+        return columns, rows, np.zeros(0, int), np.zeros(0, int)
+    cells = len(probs)
+    # zeros beyond the first and the last cell
+    values = np.zeros((len(columns), cells + 2), np.float32)
+    np.matmul(_interpolation_weights(columns, x1, x2, probs.shape[1]), np.asarray(probs, np.float32).T,
+              out=values[:, 1:-1])
+    inside = values >= MASK_THRESHOLD
+    column, cell = np.nonzero(inside[:, 1:] != inside[:, :-1])
+    before, after = (values[column, cell + i].astype(np.float64) for i in (0, 1))
+    # in cells from the centre before the first one, then in pixels
+    at = cell - 0.5 + (MASK_THRESHOLD - before) / (after - before)
+    row = y1 + at * ((y2 - y1) / cells) - 0.5
+    # a pixel right on the edge is inside
+    row = np.where(inside[column, cell], np.floor(row) + 1, np.ceil(row)).astype(int)
+    return columns, rows, column + columns.start, np.clip(row, rows.start, rows.stop)
 
 
-def encode_mask(crop, x, y, height, width):
+def paste_mask(probs, box, height, width):
     """
-    Run-length encode a mask that is zero outside of a crop. No array of the image's size is made.
+    The pixels of a mask; see `mask_edges`.
 
-    Args:
-        crop: bool (h, w)
-        x, y (int): of the crop's top-left pixel in the image
-        height, width (int): of the image
+    Returns:
+        bool (h, w), the pixels of the image whose centres lie inside the box, then x and y of its top-left pixel
+    """
+    columns, rows, column, row = mask_edges(probs, box, height, width)
+    # one row more, so that what ends behind the last ends there
+    turns = np.zeros((len(columns), len(rows) + 1), bool)
+    np.logical_xor.at(turns, (column - columns.start, row - rows.start), True)
+    return np.logical_xor.accumulate(turns, axis=1)[:, :-1].T, columns.start, rows.start
+
+
+def encode_mask(probs, box, height, width):
+    """
+    Run-length encode a mask of `mask_edges`. No array of the image's or the box's size is made.
 
     Returns:
         dict: COCO's compressed RLE {"size": [height, width], "counts": str}
     """
-    h, w = crop.shape
-    # the columns one after the other, as COCO counts; a zero before the first and after each ends every run
-    flat = np.zeros(1 + w * (h + 1), dtype=bool)
-    flat[1:].reshape(w, h + 1)[:, :h] = crop.T
-    column, row = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]), h + 1)
-    # where a run goes on in the next column, its end and the next one's start are the same position, and no edge
-    positions, times = np.unique((x + column) * height + (y + row), return_counts=True)
+    _, _, column, row = mask_edges(probs, box, height, width)
+    # COCO counts down the columns one after the other; a run that goes on in the next column has no edge between
+    positions, times = np.unique(column * height + row, return_counts=True)
     total = height * width
-    counts = np.diff(positions[(times == 1) & (positions < total)], prepend=0, append=total)
+    counts = np.diff(positions[(times % 2 == 1) & (positions < total)], prepend=0, append=total)
     rle = mask_util.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
     return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
 

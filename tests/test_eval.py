@@ -89,22 +89,49 @@ def test_a_grid_of_one_cell_a_pixel_is_pasted_unchanged():
 def test_a_box_without_a_pixel_centre_in_the_image_has_an_empty_mask(box):
     crop, x, y = evaluation.paste_mask(np.ones((28, 28), np.float32), box, HEIGHT, WIDTH)
     assert not crop.any()
-    assert evaluation.encode_mask(crop, x, y, HEIGHT, WIDTH)["size"] == [HEIGHT, WIDTH]
+    rle = evaluation.encode_mask(np.ones((28, 28), np.float32), box, HEIGHT, WIDTH)
+    assert rle["size"] == [HEIGHT, WIDTH] and mask_util.area(rle) == 0
 
 
 # run-length encoding ------------------------------------------------------------------------------------------------
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_encoding_a_crop_equals_encoding_the_whole_image(draw):
-    height, width = draw.draw(st.integers(1, 7)), draw.draw(st.integers(1, 7))
-    y1, x1 = draw.draw(st.integers(0, height - 1)), draw.draw(st.integers(0, width - 1))
-    h, w = draw.draw(st.integers(0, height - y1)), draw.draw(st.integers(0, width - x1))
-    crop = np.array(draw.draw(st.lists(st.booleans(), min_size=h * w, max_size=h * w)), dtype=bool).reshape(h, w)
-    whole = np.zeros((height, width), np.uint8, order="F")
-    whole[y1:y1 + h, x1:x1 + w] = crop
-    rle = evaluation.encode_mask(crop, x1, y1, height, width)
-    assert rle["counts"] == mask_util.encode(whole)["counts"].decode()
-    np.testing.assert_array_equal(mask_util.decode(rle), whole)
+def test_encoding_equals_encoding_the_pasted_image(draw):
+    height, width = draw.draw(st.integers(1, 12)), draw.draw(st.integers(1, 12))
+    corner = st.floats(-5, 15, width=32)
+    x1, y1 = draw.draw(corner), draw.draw(corner)
+    box = (x1, y1, x1 + draw.draw(st.floats(0, 14, width=32)), y1 + draw.draw(st.floats(0, 14, width=32)))
+    probs = np.array(draw.draw(st.lists(st.sampled_from([0, 0.2, 0.5, 0.7, 1]), min_size=16, max_size=16)), np.float32)
+    whole = paste_whole(probs.reshape(4, 4), box, height, width)
+    rle = evaluation.encode_mask(probs.reshape(4, 4), box, height, width)
+    assert rle["counts"] == mask_util.encode(np.asfortranarray(whole, np.uint8))["counts"].decode()
+
+
+def test_a_mask_that_fills_its_columns_is_one_run():
+    probs = np.full((4, 4), 1, np.float32)
+    rle = evaluation.encode_mask(probs, (-20, -20, 50, 40), 10, 8)
+    assert rle["counts"] == mask_util.encode(np.ones((10, 8), np.uint8, order="F"))["counts"].decode()
+
+
+@pytest.mark.parametrize("height, width", [(480, 640), (300, 400)])
+def test_masks_of_all_sizes_equal_bilinear_pasting(height, width):
+    """Against the products of interpolation weights for all pixels; only those at 0.5 but for rounding may differ."""
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        probs = cv2.GaussianBlur(rng.random((28, 28)), (0, 0), 2)
+        probs = ((probs - probs.min()) / np.ptp(probs)).astype(np.float32)
+        size = np.exp(rng.uniform(0, np.log(700), 2))
+        corner = rng.uniform(-0.3, 1, 2) * (width, height)
+        box = np.float32([*corner, *(corner + size)])
+        at = [(np.arange(n) + 0.5 - low) * 28 / (high - low) - 0.5
+              for n, low, high in ((height, box[1], box[3]), (width, box[0], box[2]))]
+        weights = [np.maximum(1 - np.abs(axis[:, None] - np.arange(28)), 0) for axis in at]
+        values = weights[0] @ probs.astype(float) @ weights[1].T
+        inside = np.outer(*[np.abs(axis - 13.5) <= 14 for axis in at])
+        expected, found = (values >= 0.5) & inside, paste_whole(probs, box, height, width)
+        np.testing.assert_array_equal(found[np.abs(values - 0.5) > 1e-4], expected[np.abs(values - 0.5) > 1e-4])
+        union = (found | expected).sum()
+        assert union == 0 or (found & expected).sum() >= 0.99 * union
 
 
 # detection ----------------------------------------------------------------------------------------------------------

@@ -56,7 +56,9 @@ def test_full_masks_in_place_of_rings_cost_mask_ap_only(truth):
     results = perfect_results()
     for result in results:
         x, y, w, h = (int(v) for v in result["bbox"])
-        result["segmentation"] = evaluation.encode_mask(np.ones((h, w), bool), x, y, HEIGHT, WIDTH)
+        whole = np.zeros((HEIGHT, WIDTH), np.uint8, order="F")
+        whole[y:y + h, x:x + w] = 1
+        result["segmentation"] = {"size": [HEIGHT, WIDTH], "counts": mask_util.encode(whole)["counts"].decode()}
     found = metrics.evaluate_results(results, truth, has_masks=True)
     assert found["bbox"]["AP"] == pytest.approx(1.0) and found["segm"]["AP75"] == pytest.approx(0.5)
 
