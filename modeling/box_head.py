@@ -65,11 +65,12 @@ def fastrcnn_outputs(features, num_classes, class_agnostic=False):
         float32 logits (R, num_classes), and deltas (R, num_boxes, 4), where num_boxes is 1 or num_classes
     """
     num_boxes = 1 if class_agnostic else num_classes
+    features = tf.cast(features, tf.float32)    # what is ranked is not rounded, which would make ties
     logits = FullyConnected(
         "class", features, num_classes, kernel_initializer=tfv1.random_normal_initializer(stddev=0.01))
     deltas = FullyConnected(
         "box", features, num_boxes * 4, kernel_initializer=tfv1.random_normal_initializer(stddev=0.001))
-    return tf.cast(logits, tf.float32), tf.reshape(tf.cast(deltas, tf.float32), [-1, num_boxes, 4])
+    return logits, tf.reshape(deltas, [-1, num_boxes, 4])
 
 
 def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, shares, reg_weights, max_log_scale, loss_type):

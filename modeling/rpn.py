@@ -26,10 +26,11 @@ def rpn_head(features, channels, num_anchors):
     with tfv1.variable_scope("rpn", reuse=tfv1.AUTO_REUSE):
         initializer = tfv1.random_normal_initializer(stddev=0.01)
         hidden = Conv2D("conv0", features, channels, 3, activation=tf.nn.relu, kernel_initializer=initializer)
+        # what is ranked is not rounded, which would make ties
+        hidden = tf.cast(hidden, tf.float32)
         logits = Conv2D("class", hidden, num_anchors, 1, kernel_initializer=initializer)
         deltas = Conv2D("box", hidden, 4 * num_anchors, 1, kernel_initializer=initializer)
         batch = tf.shape(features)[0]
-        logits, deltas = tf.cast(logits, tf.float32), tf.cast(deltas, tf.float32)
         return tf.reshape(logits, [batch, -1]), tf.reshape(deltas, [batch, -1, 4])
 
 

@@ -125,3 +125,12 @@ def test_stderr_is_silenced_only_for_a_while(capfd):
         os.write(2, b"noise\n")
     os.write(2, b"signal\n")
     assert capfd.readouterr().err == "signal\n"
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_in_silence():
+    script = "import common\ndef main():\n    while True:\n        print('x' * 9999)\ncommon.exit_on_user_error(main)"
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(9)
+    process.stdout.close()
+    assert process.wait(60) == 1 and process.stderr.read() == b""
+    process.stderr.close()

@@ -54,15 +54,45 @@ def test_it_has_no_variables_and_nothing_of_a_training(cfg, path):
     assert not types & {"Rsqrt", "FusedBatchNormV3", "Assert", "Print"}
 
 
+PRODUCTS = ("Conv2D", "_FusedConv2D", "MatMul", "_FusedMatMul", "BatchMatMulV2")
+RANKED = ("rpn/class", "rpn/box", "rpn_1/", "rpn_2/", "rpn_3/", "rpn_4/", "fastrcnn/outputs")
+
+
+def types_of_products(graph_def):
+    """Returns: dict of the name to the type of each layer but those whose outputs are ranked"""
+    return {node.name: tf.as_dtype(node.attr["T"].type).name for node in graph_def.node
+            if node.op in PRODUCTS and not node.name.startswith(RANKED)}
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_its_layers_have_the_precision_of_the_config(make_config, path, precision):
+def test_its_layers_have_the_precision_of_the_config(make_config, path, precision, monkeypatch):
+    monkeypatch.setattr(frozen, "IsMklEnabled", lambda: True)
     graph_def = freeze(make_config(f"TEST.PRECISION={precision}"), path)
-    wanted = tf.as_dtype(precision).as_datatype_enum
-    layers = [node for node in graph_def.node if node.op in ("Conv2D", "_FusedConv2D", "MatMul", "_FusedMatMul")
-              and not node.name.startswith("maskrcnn/conv/")]
-    assert len(layers) > 10 and {node.attr["T"].type for node in layers} == {wanted}
+    layers = types_of_products(graph_def)
+    assert len(layers) > 10 and set(layers.values()) == {precision}
     outputs = [node for node in graph_def.node if node.name in ("output/boxes", "output/scores", "output/masks")]
     assert {node.attr["T"].type for node in outputs} == {tf.float32.as_datatype_enum}
+
+
+def test_what_is_ranked_is_in_float32(make_config, path, monkeypatch):
+    monkeypatch.setattr(frozen, "IsMklEnabled", lambda: True)
+    graph_def = freeze(make_config("TEST.PRECISION=bfloat16"), path)
+    ranked = [node for node in graph_def.node if node.op in PRODUCTS and node.name.startswith(RANKED)
+              and ("/class" in node.name or "/box" in node.name)]
+    assert len(ranked) >= 12 and {node.attr["T"].type for node in ranked} == {tf.float32.as_datatype_enum}
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_without_onednn_products_of_lower_precision_are_made_in_float32_and_rounded(make_config, path, precision,
+                                                                                    monkeypatch):
+    monkeypatch.setattr(frozen, "IsMklEnabled", lambda: False)
+    cfg = make_config(f"TEST.PRECISION={precision}")
+    graph_def = freeze(cfg, path)
+    assert set(types_of_products(graph_def).values()) == {"float32"}
+    casts = [node for node in graph_def.node if node.op == "Cast" and not node.name.startswith("preprocess")]
+    assert len([node for node in casts if tf.as_dtype(node.attr["DstT"].type).name == precision]) > 10
+    found = Predictor(graph_def, GeneralizedRCNN(cfg).inference_tensor_names()[1])(*pad_batch(IMAGES))
+    assert len(found[0]) > 5 and np.isfinite(found[0]).all()
 
 
 def test_bfloat16_finds_about_the_same(make_config, variables, cfg, path):
