@@ -24,6 +24,8 @@ from modeling.generalized_rcnn import GeneralizedRCNN, total_batch
 from modeling.weights import LoadWeights, check_fit, find_run, network_variables, read_weights
 from trainers import make_trainer
 
+FEED_PATIENCE = 30    # seconds in which the thread that feeds images must end behind a training
+
 
 class Schedule:
     """
@@ -218,9 +220,10 @@ def train(dataflow, val_sets, schedule, init, start_step, logdir):
     prepare_training()
     tfv1.set_random_seed(config.TRAIN.SEED)
     trainer = make_trainer(config.TRAINER, config.TRAIN.NUM_GPUS, config.TRAIN.COMPRESSION)
+    source = QueueInput(dataflow, queue=tfv1.FIFOQueue(4, [spec.dtype for spec in model.get_input_signature()]))
     launch_train_with_config(TrainConfig(
         model=model,
-        data=QueueInput(dataflow, queue=tfv1.FIFOQueue(4, [spec.dtype for spec in model.get_input_signature()])),
+        data=source,
         callbacks=[
             schedule.setter(),
             EpochLength(schedule.steps_per_epoch, schedule.num_steps),
@@ -236,6 +239,8 @@ def train(dataflow, val_sets, schedule, init, start_step, logdir):
         starting_epoch=start_step // schedule.steps_per_epoch + 1,
         max_epoch=schedule.num_epochs), trainer)
 
+    # it ends once it notices that the session is closed; a socket that it still used must not be closed
+    source.thread.join(FEED_PATIENCE)
     # tensorpack ends a training quietly whose input ends
     if progress.error or dataflow.error:
         raise progress.error or dataflow.error

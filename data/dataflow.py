@@ -6,9 +6,11 @@ The training dataflow: from records of images to padded batches, prepared in wor
 Every image travels with its place in the order and with the seed of its random choices. So the stream of batches is the
 same whatever the number of workers, can be entered at any batch, and can be dealt out to any number of processes.
 """
+import atexit
 import contextlib
 import heapq
 import itertools
+import signal
 import traceback
 from dataclasses import dataclass
 
@@ -251,6 +253,11 @@ class _Order(DataFlow):
                     group.clear()
 
 
+def _kill(processes):
+    for process in processes:
+        process.kill()
+
+
 class _Workers(MultiProcessMapData):
     """
     Maps [index, record, seed] in worker processes and yields the values in the order of the indices.
@@ -261,6 +268,8 @@ class _Workers(MultiProcessMapData):
     class _Worker(MultiProcessMapData._Worker):
         def run(self):
             prepare_worker()
+            # what is sent to all processes of a job asks the training to stop, which needs data until then
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             super().run()
 
     def _create_worker(self, id, pipename, hwm):
@@ -275,6 +284,8 @@ class _Workers(MultiProcessMapData):
         for process in self._procs:
             process.daemon = True
             process.start()
+        # before multiprocessing waits for them at the end of this process, having asked by SIGTERM
+        atexit.register(_kill, self._procs)
 
     def reset_state(self):
         self._early = []    # a heap of [index, value] that overtook others
@@ -297,8 +308,7 @@ class _Workers(MultiProcessMapData):
     def __del__(self):
         # as tensorpack's, which prints a line
         with contextlib.suppress(Exception):
-            for process in self._procs:
-                process.terminate()
+            _kill(self._procs)
             self.socket.close(0)
             self.context.destroy(0)
 

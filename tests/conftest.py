@@ -1,12 +1,17 @@
-import common    # prepares TensorFlow, before any other import of it
-
 import importlib.util
 import os
+
+# a process that makes many networks would keep the memory that each of them once needed; what tests start does not
+os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "0"
+import common    # prepares TensorFlow, before any other import of it
 
 import pytest
 from tensorflow.python.framework import config as tf_config
 
 import config as config_module
+
+with common.tf.Graph().as_default(), common.QuietSessionCreator().create_session():
+    del os.environ["TF_CPU_ALLOCATOR_USE_BFC"]    # it has been read
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

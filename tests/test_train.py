@@ -153,6 +153,21 @@ def test_a_run_that_is_asked_to_stop_goes_on_as_if_unbroken(finished, dataset, t
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 
 
+def test_a_stop_that_reaches_the_data_processes_too_loses_nothing(finished, dataset, tmp_path):
+    process = subprocess.Popen(
+        command(tmp_path / "run", dataset, "TRAIN.STEPS_PER_EPOCH=3", "DATA.NUM_WORKERS=3"), cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_for(tmp_path / "run" / "model-3.index")
+    os.killpg(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert f"--logdir {tmp_path / 'run'} --resume" in out and "Traceback" not in err and "Assertion" not in err
+    resume(tmp_path / "run")
+    found, expected = weights(tmp_path / "run"), weights(finished)
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
 def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     for path in (tmp_path / "run").glob("model-20.data*"):
