@@ -127,7 +127,7 @@ def _parse_segmentation(segmentation, height, width):
 
 
 def _objects(kind, truth):
-    """Returns: list of dict, the annotations that count for "bbox" or "segm"; copies, as the evaluator writes on them"""
+    """Returns: list of dict, annotations that count for "bbox" or "segm"; copies, as the evaluator writes on them"""
     return [dict(annotation) for annotation in truth.annotations if kind == "bbox" or "segmentation" in annotation]
 
 
@@ -267,8 +267,8 @@ def curves_path(output):
 
 def draw_curves(comparisons, path):
     """
-    Draw precision-recall curves of boxes, and of masks beside them, averaged over classes, and of each of a few classes.
-    A picture that is there stays until the new one is complete.
+    Draw precision-recall curves of boxes, and of masks beside them, averaged over classes, and of each of a few
+    classes. A picture that is there stays until the new one is complete.
 
     Args:
         comparisons (dict): of `compare`

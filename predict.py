@@ -390,8 +390,8 @@ def evaluate_model(load, words, output, resume=False):
         if os.path.isdir(path):
             raise UserError(f"--evaluate {path} is a folder; name the json file to write, such as {path}/out.json")
         if has_partial(path) and not resume and distributed.is_chief():
-            raise UserError(f"{partial_path(path)} is what an evaluation that did not end has found; add --resume to go "
-                            "on with it, or remove that file")
+            raise UserError(f"{partial_path(path)} is what an evaluation that did not end has found; add --resume to "
+                            "go on with it, or remove that file")
     _make_folder(os.path.dirname(os.path.abspath(output)))
     predict = _load_network(cfg, weights_path)
     network = {"its weights": common.digest(weights_path), **inference_settings(cfg)} if distributed.is_chief() else {}
@@ -450,7 +450,8 @@ def parse_args(words=None):
     action.add_argument("--evaluate", metavar="OUT.json",
                         help="evaluate on each of DATA.VAL: write COCO results to OUT.json, draw OUT_curves.png and "
                              "print the metrics")
-    action.add_argument("--benchmark", nargs="+", metavar="FILE", help="print how long each stage of a prediction takes")
+    action.add_argument("--benchmark", nargs="+", metavar="FILE",
+                        help="print how long each stage of a prediction takes")
     action.add_argument("--export", metavar="OUT.npz", help="write the weights alone, as one file that --load takes")
     parser.add_argument("--resume", action="store_true",
                         help="with --evaluate: go on with an evaluation of the same that was interrupted")

@@ -71,8 +71,8 @@ class ResultsFile:
         except (ValueError, TypeError):
             raise UserError(f"{self.partial_path} is no unfinished evaluation; remove it") from None
         if differing:
-            raise UserError(f"{self.partial_path} is of an evaluation that differs in {differing[0]}; go on with what it "
-                            "was started with, or remove that file")
+            raise UserError(f"{self.partial_path} is of an evaluation that differs in {differing[0]}; go on with what "
+                            "it was started with, or remove that file")
 
     def _write(self, text):
         with _named(self.path):

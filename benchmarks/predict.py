@@ -1,10 +1,10 @@
 """
 What a prediction costs, here and in torchvision: `python -m benchmarks.predict`.
 
-Mask R-CNN R50-FPN with 1,000 proposals and 100 detections an image, whatever the image shows, from an image file to COCO
-results with encoded masks. `benchmarks/torchvision_predict.py` says what torchvision does. Every measurement is a process
-of its own, whose largest resident memory is its peak. The sides take turns, so that other work on the machine weighs on
-all, and ratios are of the medians over all turns.
+Mask R-CNN R50-FPN with 1,000 proposals and 100 detections an image, whatever the image shows, from an image file to
+COCO results with encoded masks. `benchmarks/torchvision_predict.py` says what torchvision does. Every measurement is a
+process of its own, whose largest resident memory is its peak. The sides take turns, so that other work on the machine
+weighs on all, and ratios are of the medians over all turns.
 
 `./predict.py --load MODEL --benchmark IMAGE…` measures a model of yours in the same way.
 """

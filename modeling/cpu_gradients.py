@@ -59,8 +59,8 @@ def input_gradient(kernel, dy):
 def kernel_gradient(x, dy, size):
     """
     Gradient of such a convolution with respect to its kernel: for each of its cells the product of all pixels of `x`
-    with those of `dy`, shifted against each other. With zeros to the right of each row and below each image, pixels in a
-    flat list are neighbours by their distance in it, so a shift takes a slice of the list and copies nothing.
+    with those of `dy`, shifted against each other. With zeros to the right of each row and below each image, pixels in
+    a flat list are neighbours by their distance in it, so a shift takes a slice of the list and copies nothing.
 
     Args:
         x: (B, H, W, C)

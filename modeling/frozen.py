@@ -93,7 +93,8 @@ def _multiply_in_float32(graph_def):
     kernels for CPUs add up in the precision of the inputs, and take longer; oneDNN's add up in float32.
     """
     lower = {tf.bfloat16.as_datatype_enum, tf.float16.as_datatype_enum}
-    for node in [n for n in graph_def.node if n.op in ("Conv2D", "MatMul", "BatchMatMulV2") and n.attr["T"].type in lower]:
+    products = [node for node in graph_def.node if node.op in ("Conv2D", "MatMul", "BatchMatMulV2")]
+    for node in [node for node in products if node.attr["T"].type in lower]:
         name, dtype = node.name, node.attr["T"].type
         node.name += "/float32"
         node.attr["T"].type = tf.float32.as_datatype_enum

@@ -60,7 +60,8 @@ def test_a_video_that_is_cut_short_has_the_frames_before(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path, capfd):
-    with pytest.raises(UserError, match="nowhere"), video.VideoWriter(str(tmp_path / "nowhere" / "a.mp4"), 10) as writer:
+    path = str(tmp_path / "nowhere" / "a.mp4")
+    with pytest.raises(UserError, match="nowhere"), video.VideoWriter(path, 10) as writer:
         writer.write(np.zeros((48, 64, 3), np.uint8))
 
 
