@@ -118,6 +118,33 @@ def resize_shape(height, width, short_edge, max_size):
     return max(int(height * scale + 0.5), 1), max(int(width * scale + 0.5), 1)
 
 
+@contextlib.contextmanager
+def whole_file(path, mode="w", **kwargs):
+    """
+    A context with a file that takes its place at `path` when the context ends, and not where it ends in an exception:
+    what was there before stays until the new file is whole.
+
+    Args:
+        path (str)
+        mode (str), kwargs: as of `open`
+
+    Raises:
+        UserError: it cannot be written
+    """
+    partial = f"{path}.{os.getpid()}.tmp"
+    try:
+        try:
+            with open(partial, mode, **kwargs) as f:
+                yield f
+            os.replace(partial, path)
+        finally:
+            with contextlib.suppress(OSError):
+                os.remove(partial)
+    except OSError as e:
+        raise UserError(f"cannot write {path} ({e.strerror}); see that there is room and that you may write there, or "
+                        "choose another place") from None
+
+
 def digest(path):
     """
     Args:

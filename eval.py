@@ -15,7 +15,6 @@ import functools
 import itertools
 import json
 import math
-import os
 import sys
 import time
 
@@ -326,17 +325,8 @@ def write_json(path, value):
     Raises:
         UserError: it cannot be written
     """
-    partial = f"{path}.{os.getpid()}.tmp"
-    try:
-        try:
-            with open(partial, "w", encoding="utf-8") as f:
-                json.dump(value, f)
-            os.replace(partial, path)
-        finally:
-            with contextlib.suppress(OSError):
-                os.remove(partial)
-    except OSError as e:
-        raise UserError(f"cannot write {path} ({e.strerror}); choose another place") from None
+    with common.whole_file(path, encoding="utf-8") as f:
+        json.dump(value, f)
 
 
 def progress_bar(total, name, initial=0):

@@ -4,7 +4,6 @@
 which has pycocotools' algorithm in C++, compares. `compare` also gives what lies behind the metrics, for the tables and
 for the picture of precision-recall curves.
 """
-import contextlib
 import dataclasses
 import json
 import os
@@ -15,7 +14,7 @@ import pycocotools.mask as mask_util
 import tabulate
 from faster_coco_eval import COCO, COCOeval_faster
 
-from common import UserError, warn
+from common import UserError, warn, whole_file
 
 # average precision; average recall with at most 1, 10 and 100 detections of a class in an image, and of sizes
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -283,15 +282,6 @@ def draw_curves(comparisons, path):
     figure = Figure(figsize=(5 * len(comparisons), 4.5), dpi=100)
     for axes, (kind, found) in zip(figure.subplots(1, len(comparisons), squeeze=False)[0], comparisons.items()):
         _draw_curves(axes, kind, found)
-    partial = f"{path}.{os.getpid()}.tmp"
-    try:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)    # a letter that the font lacks becomes a box
-                figure.savefig(partial, format="png", bbox_inches="tight")    # tight: with the legend below
-            os.replace(partial, path)
-        finally:
-            with contextlib.suppress(OSError):
-                os.remove(partial)
-    except OSError as e:
-        raise UserError(f"cannot write {path} ({e.strerror}); choose another place") from None
+    with whole_file(path, "wb") as f, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)    # a letter that the font lacks becomes a box
+        figure.savefig(f, format="png", bbox_inches="tight")    # tight: with the legend below

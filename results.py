@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 
-from common import UserError
+from common import UserError, whole_file
 
 
 class ResultsFile:
@@ -105,24 +105,17 @@ class ResultsFile:
         """Write the json file, a list of all results in the order of the data set, whole or not at all."""
         if self.path is None:
             return
-        temporary = f"{self.path}.{os.getpid()}.tmp"
-        with _named(self.path):
-            try:
-                with open(temporary, "wb") as f:
-                    f.write(b"[")
-                    separator = b""
-                    for index in sorted(self._places):
-                        self._file.seek(self._places[index])
-                        # without the brackets of the list
-                        results = self._file.readline().strip()[1:-1]
-                        if results:
-                            f.write(separator + results)
-                            separator = b", "
-                    f.write(b"]")
-                os.replace(temporary, self.path)
-            finally:
-                with contextlib.suppress(OSError):
-                    os.remove(temporary)
+        with whole_file(self.path, "wb") as f:
+            f.write(b"[")
+            separator = b""
+            for index in sorted(self._places):
+                self._file.seek(self._places[index])
+                # without the brackets of the list
+                results = self._file.readline().strip()[1:-1]
+                if results:
+                    f.write(separator + results)
+                    separator = b", "
+            f.write(b"]")
 
     def close(self):
         self._file.close()

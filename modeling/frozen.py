@@ -2,7 +2,6 @@
 The graph of inference with its weights as constants. What follows from constants is computed once, so that a fixed norm
 is part of its convolution's kernel and bias, and convolutions are fused with their bias and their ReLU.
 """
-import contextlib
 import glob
 import hashlib
 import json
@@ -126,16 +125,11 @@ def freeze_cached(cfg, weights_path):
         pass
     graph_def = freeze(cfg, weights_path)
     content = graph_def.SerializeToString()
-    partial = f"{path}.{os.getpid()}.tmp"
     try:
-        with open(partial, "wb") as f:
+        with common.whole_file(path, "wb") as f:
             f.write(b"\n".join([key, _digest(content), content]))
-        os.replace(partial, path)
-    except OSError as e:
-        common.warn(f"cannot keep the frozen network as {path} ({e.strerror})")
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(partial)
+    except common.UserError as e:
+        common.warn(f"the frozen network is not kept: {e}")
     return graph_def
 
 
