@@ -53,6 +53,7 @@ try:
         import tensorpack
         import tqdm
         from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
+        from tensorflow.python.framework.test_util import IsMklEnabled
         from tensorpack.tfutils.sesscreate import NewSessionCreator
 except ModuleNotFoundError as e:
     _not_in_environment(e)
@@ -95,6 +96,11 @@ def visible_gpus():
     """Returns: int, how many GPUs TensorFlow sees"""
     with silenced_stderr():
         return len(tf.config.list_physical_devices("GPU"))
+
+
+def lacks_onednn():
+    """Returns: bool, whether this is a CPU on which TensorFlow does not take the kernels of oneDNN"""
+    return not visible_gpus() and not IsMklEnabled()
 
 
 def prepare_training():

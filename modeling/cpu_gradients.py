@@ -8,19 +8,13 @@ import contextlib
 import common
 
 import tensorflow as tf
-from tensorflow.python.framework.test_util import IsMklEnabled
-
-
-def are_faster():
-    """Returns: bool, whether this is a CPU on which TensorFlow does not take the kernels of oneDNN"""
-    return not common.visible_gpus() and not IsMklEnabled()
 
 
 @contextlib.contextmanager
 def convolutions():
-    """What is built in this context has the gradients of this file, where they are faster."""
+    """What is built in this context has the gradients of this file, on a CPU without oneDNN, where they are faster."""
     with contextlib.ExitStack() as stack:
-        if are_faster():
+        if common.lacks_onednn():
             graph = tf.compat.v1.get_default_graph()
             stack.enter_context(graph.gradient_override_map({"Conv2D": "Conv2DOnCPU"}))
         yield

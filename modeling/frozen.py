@@ -11,7 +11,6 @@ import common
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow.python.framework.test_util import IsMklEnabled
 from tensorflow.python.grappler import tf_optimizer
 from tensorpack import tfv1
 from tensorpack.tfutils.tower import PredictTowerContext
@@ -78,36 +77,10 @@ def _optimize(outputs):
     meta_graph.collection_def["train_op"].node_list.value.extend(outputs)    # what grappler keeps
     # operations are fused for the device that they are on; where there is a GPU, the session does it
     if not common.visible_gpus():
-        if not IsMklEnabled():
-            _multiply_in_float32(meta_graph.graph_def)
         for node in meta_graph.graph_def.node:
             node.device = "/job:localhost/replica:0/task:0/device:CPU:0"
     with common.silenced_stderr():
         return tf_optimizer.OptimizeGraph(common.QuietSessionCreator().config, meta_graph)
-
-
-def _multiply_in_float32(graph_def):
-    """
-    Let convolutions and matrix products of lower precision take their inputs to float32 and back. TensorFlow's own
-    kernels for CPUs add up in the precision of the inputs, and take longer; oneDNN's add up in float32.
-    """
-    lower = {tf.bfloat16.as_datatype_enum, tf.float16.as_datatype_enum}
-    products = [node for node in graph_def.node if node.op in ("Conv2D", "MatMul", "BatchMatMulV2")]
-    for node in [node for node in products if node.attr["T"].type in lower]:
-        name, dtype = node.name, node.attr["T"].type
-        node.name += "/float32"
-        node.attr["T"].type = tf.float32.as_datatype_enum
-        for i, source in enumerate(node.input):
-            if not source.startswith("^"):
-                node.input[i] = _add_cast(graph_def, f"{name}/input{i}", source, dtype, node.attr["T"].type)
-        _add_cast(graph_def, name, node.name, node.attr["T"].type, dtype)
-
-
-def _add_cast(graph_def, name, source, before, after):
-    """Returns: str, the name of a new node that casts `source` from one type to another"""
-    cast = graph_def.node.add(name=name, op="Cast", input=[source])
-    cast.attr["SrcT"].type, cast.attr["DstT"].type = before, after
-    return name
 
 
 def freeze_cached(cfg, weights_path):
@@ -141,4 +114,4 @@ def _cache_key(cfg, weights_path):
     """Returns: bytes, one line of json"""
     code = [common.digest(path) for path in sorted(glob.glob(os.path.join(os.path.dirname(__file__), "*.py")))]
     return json.dumps([common.digest(weights_path), inference_settings(cfg), code, tf.__version__,
-                       common.visible_gpus(), IsMklEnabled()]).encode()
+                       common.visible_gpus(), common.lacks_onednn()]).encode()

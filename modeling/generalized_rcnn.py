@@ -11,7 +11,7 @@ from tensorpack.tfutils.summary import add_moving_summary
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from . import boxes as box_ops
-from . import cpu_gradients
+from . import cpu_gradients, cpu_precision
 from .anchors import grid_anchors, label_anchors
 from .backbone import ResNet
 from .box_head import (
@@ -102,7 +102,9 @@ class GeneralizedRCNN(ModelDesc):
                 tensor.set_shape([self.cfg.TRAIN.IMS_PER_GPU] + [None] * (len(tensor.shape) - 1))
 
         with custom_getter_scope(float32_variables), cpu_gradients.convolutions():
-            return self.network(images, image_sizes, seeds, gt_boxes, gt_labels, gt_masks)
+            total_cost = self.network(images, image_sizes, seeds, gt_boxes, gt_labels, gt_masks)
+            cpu_precision.multiply_in_float32(tf.compat.v1.get_default_graph())
+            return total_cost
 
     def network(self, images, image_sizes, seeds, gt_boxes, gt_labels, gt_masks):
         """Returns: scalar, the sum of the losses, which are in the graph as `loss_names`; None in inference"""

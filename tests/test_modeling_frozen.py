@@ -66,7 +66,7 @@ def types_of_products(graph_def):
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_its_layers_have_the_precision_of_the_config(make_config, path, precision, monkeypatch):
-    monkeypatch.setattr(frozen, "IsMklEnabled", lambda: True)
+    monkeypatch.setattr(common, "IsMklEnabled", lambda: True)
     graph_def = freeze(make_config(f"TEST.PRECISION={precision}"), path)
     layers = types_of_products(graph_def)
     assert len(layers) > 10 and set(layers.values()) == {precision}
@@ -75,7 +75,7 @@ def test_its_layers_have_the_precision_of_the_config(make_config, path, precisio
 
 
 def test_what_is_ranked_is_in_float32(make_config, path, monkeypatch):
-    monkeypatch.setattr(frozen, "IsMklEnabled", lambda: True)
+    monkeypatch.setattr(common, "IsMklEnabled", lambda: True)
     graph_def = freeze(make_config("TEST.PRECISION=bfloat16"), path)
     ranked = [node for node in graph_def.node if node.op in PRODUCTS and node.name.startswith(RANKED)
               and ("/class" in node.name or "/box" in node.name)]
@@ -85,7 +85,7 @@ def test_what_is_ranked_is_in_float32(make_config, path, monkeypatch):
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_without_onednn_products_of_lower_precision_are_made_in_float32_and_rounded(make_config, path, precision,
                                                                                     monkeypatch):
-    monkeypatch.setattr(frozen, "IsMklEnabled", lambda: False)
+    monkeypatch.setattr(common, "IsMklEnabled", lambda: False)
     cfg = make_config(f"TEST.PRECISION={precision}")
     graph_def = freeze(cfg, path)
     assert set(types_of_products(graph_def).values()) == {"float32"}
