@@ -138,7 +138,7 @@ def whole_file(path, mode="w", **kwargs):
         UserError: it cannot be written
     """
     partial = f"{path}.{os.getpid()}.tmp"
-    try:
+    with writing(path):
         try:
             with open(partial, mode, **kwargs) as f:
                 yield f
@@ -146,6 +146,13 @@ def whole_file(path, mode="w", **kwargs):
         finally:
             with contextlib.suppress(OSError):
                 os.remove(partial)
+
+
+@contextlib.contextmanager
+def writing(path):
+    """A context in which a failure to write a file is a UserError."""
+    try:
+        yield
     except OSError as e:
         raise UserError(f"cannot write {path} ({e.strerror}); see that there is room and that you may write there, or "
                         "choose another place") from None

@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 
-from common import UserError
+from common import UserError, whole_file
 
 
 # the model zoo's: the longer ones keep the last two parts of a fixed length
@@ -469,8 +469,13 @@ def inference_settings(cfg):
 
 
 def save_config(cfg, path):
-    """Write a config as json, for `load_config`."""
-    with open(path, "w", encoding="utf-8") as f:
+    """
+    Write a config as json, for `load_config`, whole or not at all.
+
+    Raises:
+        UserError: it cannot be written
+    """
+    with whole_file(path, encoding="utf-8") as f:
         json.dump(cfg.to_dict(), f, indent=1)
 
 

@@ -4,8 +4,8 @@
 `predict_dataset` does that for a data set, and `evaluate_dataset` also compares with the ground truth, by metrics.py,
 for predict.py and for the evaluations during training.
 
-Masks stay as the network gives them, probabilities inside their box, until pixels are asked for; then `paste_mask`
-works on the pixels inside the box only.
+Masks stay as the network gives them, probabilities inside their box. `mask_edges` finds where the image's columns of
+pixels enter and leave one; run-length codes are made of that, and pixels only where they are asked for.
 """
 import collections
 import concurrent.futures
@@ -32,7 +32,7 @@ from results import ResultsFile
 MASK_THRESHOLD = 0.5
 MAX_BAD_IMAGES = 0.1    # share of a data set's images that may be unreadable
 NUM_READERS = 4         # threads that read and resize images ahead of the network
-NUM_WRITERS = 4         # threads that paste, encode and draw behind it
+NUM_WRITERS = 4         # threads that encode masks and draw behind it
 BATCHES_A_ROUND = 8     # of each rank of a job, until the chief has their results
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 
-from common import UserError, whole_file
+from common import UserError, whole_file, writing
 
 
 class ResultsFile:
@@ -31,7 +31,7 @@ class ResultsFile:
         if path is None:
             self._file = tempfile.TemporaryFile()
         else:
-            with _named(self.partial_path):
+            with writing(self.partial_path):
                 self._file = open(self.partial_path, "r+b" if resume and has_partial(path) else "w+b")
         try:
             if resume:
@@ -75,7 +75,7 @@ class ResultsFile:
                             "it was started with, or remove that file")
 
     def _write(self, text):
-        with _named(self.path):
+        with writing(self.path):
             self._file.write(text.encode() + b"\n")
             self._file.flush()
 
@@ -135,13 +135,3 @@ def remove_partial(path):
     """Remove what is no longer needed once the json file at `path` is complete."""
     with contextlib.suppress(FileNotFoundError):
         os.remove(partial_path(path))
-
-
-@contextlib.contextmanager
-def _named(path):
-    """A context in which a failure to write is a UserError."""
-    try:
-        yield
-    except OSError as e:
-        raise UserError(f"cannot write {path} ({e.strerror}); see that there is room and that you may write there, "
-                        "or choose another place") from None

@@ -27,10 +27,10 @@ import data
 import eval as evaluation
 from benchmarks import peak_gib
 from benchmarks.train_step import ROOT, choose_cases, find_torch, make_batch, run_process
+from config import PRECISIONS
 from modeling.complexity import AS_MANY_BOXES_AS_ALLOWED, count_flops
 
 STAGES = ("decode", "resize", "network", "encode")
-PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def measure(detector, paths, rounds):
@@ -49,7 +49,7 @@ def measure(detector, paths, rounds):
     """
     cfg, batch = detector.cfg, detector.cfg.TEST.IMS_PER_BATCH
     paths = [paths[i % len(paths)] for i in range(batch * rounds)]
-    warm_up(detector, paths[:batch])
+    time_stages(detector, paths[:batch])    # the first run of a shape is slower
     stages = {stage: [] for stage in STAGES}
     for i in range(0, len(paths), batch):
         for stage, took in time_stages(detector, paths[i:i + batch]).items():
@@ -65,11 +65,6 @@ def measure(detector, paths, rounds):
     return dict(stages=stages, all=whole, detections=statistics.mean(map(len, found)),
                 gflop=count_network_flops(detector, paths[:batch]) / 1e9 / batch, peak_gflops=convolution_peak(),
                 peak_gib=gib)
-
-
-def warm_up(detector, paths):
-    """The first run of a batch's shape is slower."""
-    time_stages(detector, paths)
 
 
 def time_stages(detector, paths):

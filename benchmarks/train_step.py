@@ -23,14 +23,13 @@ from tensorpack import tfv1
 from tensorpack.tfutils.tower import TrainTowerContext
 
 from benchmarks import LEARNING_RATE, MOMENTUM, WARMUP_STEPS, time_steps
-from config import config, finalize_configs
+from config import PRECISIONS, config, finalize_configs
 from modeling.generalized_rcnn import GeneralizedRCNN
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS, TORCHVISION = "ours", "torchvision"
 # an untrained network proposes hardly a box that covers half an object; so low an IoU gives as many masks as later on
 FG_THRESH = 0.1
-PRECISIONS = ("float32", "bfloat16", "float16")
 HOW_TO_INSTALL = ("torchvision is left out: `pip install -r requirements-bench.txt` in an environment of its own, and "
                   "give its interpreter as --torch-python or in BENCH_TORCH_PYTHON")
 

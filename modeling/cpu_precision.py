@@ -22,9 +22,6 @@ def multiply_in_float32(graph):
         return
     exact = {}    # of the name of a tensor to the float32 tensor that was rounded to it
 
-    def in_float32(tensor, is_rounded):
-        return tf.cast(tensor, tf.float32) if is_rounded else exact.get(tensor.name, tf.cast(tensor, tf.float32))
-
     for op in graph.get_operations():
         is_epilogue = op.type in EPILOGUES and any(tensor.name in exact for tensor in op.inputs)
         if not (is_epilogue or op.type in PRODUCTS) or op.outputs[0].dtype not in (tf.bfloat16, tf.float16):
@@ -34,7 +31,8 @@ def multiply_in_float32(graph):
         if not consumers:    # another pass was here
             continue
         with tf.control_dependencies(None), tf.name_scope(f"{op.name}/float32/"):
-            inputs = [in_float32(tensor, is_rounded=not is_epilogue) for tensor in op.inputs]
+            inputs = [exact[tensor.name] if is_epilogue and tensor.name in exact else tf.cast(tensor, tf.float32)
+                      for tensor in op.inputs]
             attributes = {key: value for key, value in op.node_def.attr.items() if key != "T"}
             product = graph.create_op(op.type, inputs, [tf.float32], name=op.type, attrs=attributes).outputs[0]
             rounded = tf.cast(product, op.outputs[0].dtype)

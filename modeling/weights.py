@@ -11,7 +11,7 @@ from tensorpack.tfutils.varmanip import SessionUpdate
 from tensorpack.utils import logger
 
 from checkpoint import newest_whole_checkpoint
-from common import UserError
+from common import UserError, whole_file
 
 from . import detectron, safe_pickle
 
@@ -85,13 +85,8 @@ def save_weights(path, weights):
     weights = {name: value for name, value in weights.items() if _is_network(name)}
     if not weights:
         raise UserError(f"{path} is not written: there are no weights of an R-CNN in the model")
-    partial = path + ".partial"
-    try:
-        with open(partial, "wb") as f:
-            np.savez(f, **weights)
-        os.replace(partial, path)
-    except OSError as e:
-        raise UserError(f"{path} cannot be written ({e.strerror}); choose another place") from None
+    with whole_file(path, "wb") as f:
+        np.savez(f, **weights)
 
 
 def _is_network(name):

@@ -325,7 +325,7 @@ def test_exporting_writes_the_weights_of_the_network_alone(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("arrays, out, named", [
-    ({"something": 1}, "out.npz", "no weights of an R-CNN"), ({"conv0/W": 1}, "nowhere/out.npz", "cannot be written")])
+    ({"something": 1}, "out.npz", "no weights of an R-CNN"), ({"conv0/W": 1}, "nowhere/out.npz", "cannot write")])
 def test_an_export_that_makes_no_file_says_why(tmp_path, arrays, out, named):
     np.savez(tmp_path / "all.npz", **arrays)
     with pytest.raises(common.UserError, match=named):
