@@ -2,9 +2,8 @@
 What a prediction costs, here and in torchvision: `python -m benchmarks.predict`.
 
 Mask R-CNN R50-FPN with 1,000 proposals and 100 detections an image, whatever the image shows, from an image file to
-COCO results with encoded masks. `benchmarks/torchvision_predict.py` says what torchvision does. Every measurement is a
-process of its own, whose largest resident memory is its peak. The sides take turns, so that other work on the machine
-weighs on all, and ratios are of the medians over all turns.
+COCO results with encoded masks. `benchmarks/torchvision_predict.py` says what torchvision does, and
+`benchmarks/peers.py` how the sides take turns. Ratios are of the medians over all turns.
 
 `./predict.py --load MODEL --benchmark IMAGE…` measures a model of yours in the same way.
 """
@@ -26,8 +25,8 @@ from tabulate import tabulate
 import data
 import eval as evaluation
 from benchmarks import peak_gib
-from benchmarks.train_step import ROOT, choose_cases, find_torch, make_batch, run_process
-from config import PRECISIONS
+from benchmarks.peers import ROOT, TORCHVISION, add_options, choose_cases, find_torch, run_process, show, take_turns
+from benchmarks.train_step import make_batch
 from modeling.complexity import AS_MANY_BOXES_AS_ALLOWED, count_flops
 
 STAGES = ("decode", "resize", "network", "encode")
@@ -145,7 +144,7 @@ def measure_all(args, cases, torch_python, report=print):
         cases (list): of (who, precision)
 
     Returns:
-        list of rows, see `table`
+        list of rows, see `summarize`
     """
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -156,23 +155,24 @@ def measure_all(args, cases, torch_python, report=print):
         if not load:
             load = os.path.join(folder, "stand-in.npz")
             stand_in_weights(load)
-        common = ["--rounds", str(args.rounds), "--short-edge", str(args.short_edge)]
         for batch in args.batch:
-            runs = {case: [] for case in cases}
-            for turn in range(args.turns):
-                for who, precision in cases:
-                    if who == "torchvision":
-                        command = [torch_python, "-m", "benchmarks.torchvision_predict", *images]
-                    else:
-                        command = [sys.executable, "-m", "benchmarks.predict", "--one", *images, "--load", load,
-                                   "--precision", precision, "--config", *args.config]
-                    found = run_process([*command, "--batch", str(batch), *common], f"{who} in {precision}")
-                    runs[who, precision].append(found)
-                    report(f"turn {turn + 1}/{args.turns}, B = {batch}, {who} {precision}: "
-                           + (f"{found['all']:.2f} s an image" if "stages" in found
-                              else f"{statistics.median(found['seconds']['all']):.2f} s an image"))
+            def measure_apart(who, precision):
+                if who == TORCHVISION:
+                    command = [torch_python, "-m", "benchmarks.torchvision_predict", *images]
+                else:
+                    command = [sys.executable, "-m", "benchmarks.predict", "--one", *images, "--load", load,
+                               "--precision", precision, "--config", *args.config]
+                return run_process([*command, "--batch", str(batch), "--rounds", str(args.rounds), "--short-edge",
+                                    str(args.short_edge)], f"{who} in {precision}")
+
+            runs = take_turns(cases, args.turns, measure_apart, whole_seconds, batch, report)
             rows += summarize(batch, runs)
     return rows
+
+
+def whole_seconds(found):
+    """Returns: float, seconds of an image from file to results, of what `measure` or torchvision_predict found"""
+    return found["all"] if "stages" in found else statistics.median(found["seconds"]["all"])
 
 
 def summarize(batch, runs):
@@ -190,14 +190,14 @@ def summarize(batch, runs):
             for stage, seconds in run.get("stages", run.get("seconds")).items():
                 stages.setdefault(stage, []).extend(seconds)
         medians = {stage: statistics.median(seconds) for stage, seconds in stages.items()}
-        whole = statistics.median(run["all"] for run in found) if "gflop" in found[0] else medians["all"]
+        whole = statistics.median(map(whole_seconds, found))
         share = statistics.median(run["gflop"] / run["peak_gflops"] for run in found) / medians["network"] \
             if "gflop" in found[0] else None
         rows.append(dict(who=who, batch=batch, precision=precision,
                          **{stage: 1e3 * medians[stage] if stage in medians else None for stage in STAGES},
                          all=1e3 * whole, share=share, detections=found[0]["detections"],
                          peak_gib=max(run["peak_gib"] for run in found)))
-    peer = next((row["all"] for row in rows if row["who"] == "torchvision"), None)
+    peer = next((row["all"] for row in rows if row["who"] == TORCHVISION), None)
     return [dict(row, ratio=row["all"] / peer if peer else None) for row in rows]
 
 
@@ -215,16 +215,11 @@ def parse_args():
         description="Milliseconds and peak memory of a prediction of Mask R-CNN R50-FPN, beside torchvision's.")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="image files; noise of 640 x 480 without them")
     parser.add_argument("--load", help="weights of our side; stand-ins without it")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 4], metavar="B", help="images that go together")
-    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["float32", "bfloat16"],
-                        help="of our side; torchvision's is float32")
+    add_options(parser)
+    parser.set_defaults(batch=[1, 4])
     parser.add_argument("--short-edge", type=int, default=800, help="that images are resized to")
     parser.add_argument("--rounds", type=int, default=5, help="batches to time in a turn, after one to warm up")
     parser.add_argument("--turns", type=int, default=2, help="of each side")
-    parser.add_argument("--torch-python", metavar="PATH",
-                        help="an interpreter with torchvision; by default this one, or BENCH_TORCH_PYTHON's")
-    parser.add_argument("--json", metavar="PATH", help="write the rows of the table there too")
-    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="change the config of our side")
     parser.add_argument("--one", nargs="+", metavar="IMAGE",
                         help="measure only our side, in this process; prints one line of JSON")
     args = parser.parse_args()
@@ -240,10 +235,7 @@ def main():
         return
     torch_python = find_torch(args.torch_python)
     rows = measure_all(args, choose_cases(args.precision, bool(torch_python)), torch_python)
-    print(table(rows))
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as f:
-            json.dump(rows, f, indent=1)
+    show(rows, table, args.json)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@ What a training step costs, here and in torchvision: `python -m benchmarks.train
 
 Mask R-CNN R50-FPN with every layer trained: loss, gradients and a momentum update in each step, without accumulation,
 on images of noise with boxes at random places. `benchmarks/torchvision_step.py` says what is equal on both sides and
-what differs. Every measurement is a process of its own, whose largest resident memory is its peak. The two sides take
-turns, so that other work on the machine weighs on both, and a ratio is of the medians over all turns.
+what differs, and `benchmarks/peers.py` how the sides take turns. A ratio is of the medians over all turns.
 """
 from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error, prepare_training
 
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 
@@ -23,15 +21,12 @@ from tensorpack import tfv1
 from tensorpack.tfutils.tower import TrainTowerContext
 
 from benchmarks import LEARNING_RATE, MOMENTUM, WARMUP_STEPS, time_steps
-from config import PRECISIONS, config, finalize_configs
+from benchmarks.peers import OURS, TORCHVISION, add_options, choose_cases, find_torch, run_process, show, take_turns
+from config import config, finalize_configs
 from modeling.generalized_rcnn import GeneralizedRCNN
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-OURS, TORCHVISION = "ours", "torchvision"
 # an untrained network proposes hardly a box that covers half an object; so low an IoU gives as many masks as later on
 FG_THRESH = 0.1
-HOW_TO_INSTALL = ("torchvision is left out: `pip install -r requirements-bench.txt` in an environment of its own, and "
-                  "give its interpreter as --torch-python or in BENCH_TORCH_PYTHON")
 
 
 def make_batch(batch, height, width, num_boxes, num_classes, seed=0):
@@ -63,7 +58,7 @@ def make_config(batch, precision="float32", num_classes=80, fg_thresh=FG_THRESH,
     """
     Args:
         batch (int): images a step
-        precision (str): of PRECISIONS
+        precision (str): of `config.PRECISIONS`
         num_classes (int): without the background
         fg_thresh (float): IoU from which an RoI is foreground
         words (list[str]): KEY=VALUE, as for `--config`
@@ -134,15 +129,6 @@ def measure(cfg, batch, steps, warmup=WARMUP_STEPS):
             return time_steps(lambda: sess.run(fetches, feed)[1:], steps, warmup)
 
 
-def run_process(command, who):
-    """Returns: what the last line that a command prints says in JSON"""
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if result.returncode:
-        last = (result.stderr.strip().splitlines() or [f"status {result.returncode}"])[-1]
-        raise UserError(f"the measurement of {who} failed: {last}")
-    return json.loads(result.stdout.splitlines()[-1])
-
-
 def measure_apart(who, precision, path, args, torch_python):
     """
     A measurement in a process of its own.
@@ -178,12 +164,8 @@ def measure_all(args, cases, torch_python, report=print):
         for batch in args.batch:
             path = os.path.join(folder, f"{batch}.npz")
             np.savez(path, **make_batch(batch, *args.size, args.boxes, args.classes))
-            runs = {case: [] for case in cases}
-            for turn in range(args.rounds):
-                for case in cases:
-                    runs[case].append(measure_apart(*case, path, args, torch_python))
-                    median = statistics.median(runs[case][-1]["seconds"])
-                    report(f"turn {turn + 1}/{args.rounds}, {batch} image(s), {' '.join(case)}: {median:.2f} s")
+            runs = take_turns(cases, args.rounds, lambda *case: measure_apart(*case, path, args, torch_python),
+                              lambda found: statistics.median(found["seconds"]), batch, report)
             rows += summarize(batch, runs)
     return rows
 
@@ -218,44 +200,12 @@ def table(rows):
     return tabulate([list(row.values()) for row in rows], headers, "github", floatfmt=formats, missingval="-")
 
 
-def find_torch(given):
-    """
-    Args:
-        given (str or None): --torch-python
-
-    Returns:
-        str, an interpreter that can import torchvision, or None
-    """
-    for python in [given] if given else [sys.executable, os.environ.get("BENCH_TORCH_PYTHON")]:
-        if python and _has_torchvision(python):
-            return python
-    if given:
-        raise UserError(f"--torch-python {given}: this is no interpreter with torchvision; "
-                        "`pip install -r requirements-bench.txt` in an environment of its own makes one")
-    return None
-
-
-def _has_torchvision(python):
-    try:
-        return not subprocess.run([python, "-c", "import torchvision"], capture_output=True).returncode
-    except OSError:
-        return False
-
-
-def choose_cases(precisions, has_torchvision, report=print):
-    """Returns: list of (who, precision) to measure; says where torchvision is left out"""
-    if not has_torchvision:
-        report(HOW_TO_INSTALL)
-    return [*((OURS, p) for p in precisions), *([(TORCHVISION, "float32")] if has_torchvision else [])]
-
-
 def parse_args():
     parser = ArgumentParser(
         prog="python -m benchmarks.train_step",
         description="Seconds and peak memory of a training step of Mask R-CNN R50-FPN, beside torchvision's.")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 2], metavar="B", help="images a step")
-    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["float32", "bfloat16"],
-                        help="of our step; torchvision's is float32")
+    add_options(parser)
+    parser.set_defaults(batch=[1, 2])
     parser.add_argument("--size", type=int, nargs=2, default=(800, 1067), metavar=("HEIGHT", "WIDTH"),
                         help="of the images, in pixels")
     parser.add_argument("--boxes", type=int, default=8, help="of an image")
@@ -263,10 +213,6 @@ def parse_args():
     parser.add_argument("--fg-thresh", type=float, default=FG_THRESH, help="IoU from which an RoI is foreground")
     parser.add_argument("--steps", type=int, default=5, help=f"to time in a turn, after {WARMUP_STEPS} to warm up")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each side")
-    parser.add_argument("--torch-python", metavar="PATH",
-                        help="an interpreter with torchvision; by default this one, or BENCH_TORCH_PYTHON's")
-    parser.add_argument("--json", metavar="PATH", help="write the rows of the table there too")
-    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="change the config of our side")
     parser.add_argument("--one", metavar="BATCH.npz",
                         help="measure only our side on this batch, in this process; prints one line of JSON")
     args = parser.parse_args()
@@ -286,10 +232,7 @@ def main():
     torch_python = find_torch(args.torch_python)
     cases = choose_cases(args.precision, bool(torch_python))
     rows = measure_all(args, cases, torch_python) if cases else []
-    print(table(rows))
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as f:
-            json.dump(rows, f, indent=1)
+    show(rows, table, args.json)
 
 
 if __name__ == "__main__":

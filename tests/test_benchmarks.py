@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from tensorpack import tfv1
 
-from benchmarks import kills, metrics, time_steps, torchvision_step, traffic, train_step
+from benchmarks import kills, metrics, peers, time_steps, torchvision_step, traffic, train_step
 from common import UserError
 from conftest import TINY
 from modeling.complexity import count_parameters
@@ -83,7 +83,7 @@ def test_all_measurements_of_a_command_end_in_one_table(tmp_path, monkeypatch, c
 
 def test_without_torchvision_our_side_is_measured_alone_and_a_line_says_how_to_install_it():
     said = []
-    cases = train_step.choose_cases(["bfloat16", "float32"], False, said.append)
+    cases = peers.choose_cases(["bfloat16", "float32"], False, said.append)
     assert cases == [("ours", "bfloat16"), ("ours", "float32")]
     assert len(said) == 1 and "requirements-bench.txt" in said[0]
 
@@ -121,12 +121,12 @@ def test_without_torchvision_there_is_no_ratio():
 
 def test_an_interpreter_without_torchvision_is_refused_in_one_line(tmp_path):
     with pytest.raises(UserError, match="--torch-python .*requirements-bench.txt"):
-        train_step.find_torch(str(tmp_path / "python"))
+        peers.find_torch(str(tmp_path / "python"))
 
 
 def test_a_failed_measurement_is_named():
     with pytest.raises(UserError, match="ours in float16 failed: no such thing"):
-        train_step.run_process([sys.executable, "-c", "raise SystemExit('no such thing')"], "ours in float16")
+        peers.run_process([sys.executable, "-c", "raise SystemExit('no such thing')"], "ours in float16")
 
 
 def test_masks_of_both_sides_are_the_same_ellipse():
