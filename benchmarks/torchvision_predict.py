@@ -6,8 +6,8 @@ Time torchvision's Mask R-CNN R50-FPN on image files, as `benchmarks.predict` as
 It runs in an environment of its own (requirements-bench.txt) and imports nothing of this project but `benchmarks`.
 
 An image goes the way that torchvision's evaluation takes it: it is read, becomes a float tensor, passes the model,
-which resizes it and pastes its masks into the image; these are thresholded and run-length encoded by pycocotools. Weights are
-random; the thresholds of scores and of NMS are such that there are 100 detections in an image, as there are here.
+which resizes it and pastes its masks into the image; these are thresholded and run-length encoded by pycocotools.
+Weights are random; the thresholds of scores and of NMS are such that there are 100 detections in an image, as here.
 """
 import argparse
 import json

@@ -11,9 +11,9 @@ EPILOGUES = ("BiasAdd", "AddV2", "Relu")
 def multiply_in_float32(graph):
     """
     Let convolutions and matrix products of lower precision in a graph take their inputs to float32, and round what
-    comes out behind the bias, the residual and the ReLU. This is what hardware with such instructions does, and oneDNN,
-    but TensorFlow's own kernels for CPUs add up in the precision of the inputs, and take longer. Gradients that are made
-    afterwards are made of float32 products too. Does nothing where there is a GPU or oneDNN.
+    comes out behind the bias, the residual and the ReLU. This is what fused kernels for such types do; TensorFlow's own
+    kernels for CPUs add up in the precision of the inputs, and take longer. Gradients that are made afterwards are made
+    of float32 products too. Does nothing where there is a GPU or oneDNN.
 
     Args:
         graph (tf.Graph): without gradients so far
