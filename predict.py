@@ -16,17 +16,21 @@ import sys
 import time
 
 import cv2
-import numpy as np
 
 import data
 import distributed
 import eval as evaluation
-import video
-import viz
 from common import UserError
-from config import config, finalize_configs, inference_settings, load_config
-from metrics import curves_path
-from results import ResultsFile, has_partial, partial_path, remove_partial
+from config import inference_settings
+from inference import video
+from inference.detections import detections_to_coco
+from inference.detector import Detector, load_network, read_config
+from inference.results import ResultsFile, has_partial, partial_path, remove_partial, write_json
+from inference.stream import detect_stream, progress_bar
+from metrics.coco import curves_path
+from viz.detections import draw_detections
+from weights.files import read_weights, save_weights
+from weights.find import find_run
 
 BENCHMARK_ROUNDS = 5    # batches that are timed
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -44,105 +48,6 @@ examples:
     ./predict.py --load COCO-MaskRCNN-R50FPN2x.npz --evaluate out.json \\
         --config DATA.BASEDIR=~/coco DATA.VAL=val2017
 """
-
-
-# from --load and --config to a network ------------------------------------------------------------------------------
-def read_config(load, words):
-    """
-    The config of a run's folder, if `load` is in one, changed by KEY=VALUE words. It is not finalized.
-
-    Args:
-        load (str): a run's folder, a checkpoint or a weight file
-        words (list[str]): of `--config`
-
-    Returns:
-        the config, and the path of the weights
-    """
-    from modeling.weights import find_run
-
-    cfg = config.clone()
-    # before the weights are looked for: a misspelt key is the cheaper mistake to report
-    cfg.update_args(words)
-    weights_path, config_path = find_run(load)
-    if config_path is not None:
-        cfg = config.clone()
-        load_config(cfg, config_path)
-        cfg.update_args(words)
-    return cfg, weights_path
-
-
-def _fill_classes(cfg):
-    """Weights that come without a config are COCO's, unless the classes were given."""
-    if not cfg.DATA.CLASS_NAMES:
-        cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = tuple(data.COCO_CLASS_NAMES), tuple(data.COCO_CATEGORY_IDS)
-    elif not cfg.DATA.CATEGORY_IDS:
-        cfg.DATA.CATEGORY_IDS = tuple(range(1, len(cfg.DATA.CLASS_NAMES) + 1))
-
-
-def _load_network(cfg, weights_path):
-    from modeling.predictor import load_predictor
-
-    finalize_configs(cfg, is_training=False)
-    return load_predictor(cfg, weights_path)
-
-
-class Detector:
-    """
-    A network with its weights, ready to be called on images.
-
-    Args:
-        load (str): a run's folder, a checkpoint or a weight file; without a `config.json` beside it, COCO's classes are
-            assumed unless `config` gives DATA.CLASS_NAMES
-        config (list[str]): KEY=VALUE or @FILE words, which override the run's config
-
-    Raises:
-        UserError: naming what cannot be used
-    """
-
-    def __init__(self, load, config=()):
-        self.cfg, weights_path = read_config(load, list(config))
-        _fill_classes(self.cfg)
-        self.predict = _load_network(self.cfg, weights_path)
-
-    @property
-    def class_names(self):
-        """tuple[str]: of the labels 1..N"""
-        return tuple(self.cfg.DATA.CLASS_NAMES)
-
-    def __call__(self, images):
-        """
-        Args:
-            images: one image, or a list of them: uint8 (h, w, 3) arrays in BGR, or paths; a list goes through the
-                network in batches of TEST.IMS_PER_BATCH
-
-        Returns:
-            eval.Detections, or a list of them: boxes (N, 4) float32 in the image's own pixels, scores (N,), labels (N,)
-            in 1..N, masks (N, h, w) bool or None, class_names; the highest score first
-
-        Raises:
-            UserError: for what is no image
-        """
-        if not isinstance(images, (list, tuple)):
-            return self([images])[0]
-        images = [_as_image(image) for image in images]
-        size = self.cfg.TEST.IMS_PER_BATCH
-        return [found for i in range(0, len(images), size)
-                for found in evaluation.detect_batch(self.predict, images[i:i + size], self.cfg)]
-
-
-def _as_image(image):
-    """Returns: the image as an array, read if it is a path"""
-    if isinstance(image, (str, os.PathLike)):
-        return data.load_image(os.fspath(image))
-    if not isinstance(image, np.ndarray):
-        raise UserError(f"an image is of type {type(image).__name__}; "
-                        "give a uint8 (h, w, 3) array in BGR order, or a path")
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise UserError(f"an image has shape {image.shape}; give (h, w, 3) in BGR order, as cv2.imread does, and "
-                        "several images as a list")
-    if image.dtype != np.uint8:
-        raise UserError(f"an image has dtype {image.dtype}; give uint8 in 0..255, as cv2.imread does")
-    return image
 
 
 # --predict ----------------------------------------------------------------------------------------------------------
@@ -299,10 +204,10 @@ class _Drawing:
             if self.output is not None:
                 target = os.path.join(self.output, stems[path])
                 _write_image(target + ".png", picture)
-                evaluation.write_json(target + ".json", self._to_coco(stems[path], found))
+                write_json(target + ".json", self._to_coco(stems[path], found))
             return picture if self.show else None
 
-        with evaluation.progress_bar(len(stems), "predict") as bar:
+        with progress_bar(len(stems), "predict") as bar:
             for path, picture in self._stream(stems, data.load_image, finish):
                 bar.update()
                 if isinstance(picture, UserError):
@@ -330,7 +235,7 @@ class _Drawing:
                 target = os.path.join(self.output, stem)
                 writer = stack.enter_context(video.VideoWriter(target + ".mp4", source.rate))
                 results = stack.enter_context(contextlib.closing(ResultsFile(target + ".json")))
-            bar = stack.enter_context(evaluation.progress_bar(source.num_frames or None, os.path.basename(path)))
+            bar = stack.enter_context(progress_bar(source.num_frames or None, os.path.basename(path)))
             for (number, _), (picture, found) in self._stream(source.frames(), lambda numbered: numbered[1], finish):
                 bar.update()
                 self.counts["frame"] += 1
@@ -343,15 +248,15 @@ class _Drawing:
                 remove_partial(target + ".json")
 
     def _stream(self, items, load, finish):
-        return evaluation.detect_stream(self.detector.predict, items, self.detector.cfg, load, finish)
+        return detect_stream(self.detector.predict, items, self.detector.cfg, load, finish)
 
     def _draw(self, image, found, **kwargs):
-        return viz.draw_detections(image, found, self.detector.class_names,
-                                   self.detector.cfg.TEST.RESULT_SCORE_THRESH_VIS, **kwargs)
+        return draw_detections(image, found, self.detector.class_names,
+                               self.detector.cfg.TEST.RESULT_SCORE_THRESH_VIS, **kwargs)
 
     def _to_coco(self, image_id, found):
         cfg = self.detector.cfg.DATA
-        return evaluation.detections_to_coco(image_id, found, cfg.CATEGORY_IDS, cfg.CLASS_NAMES)
+        return detections_to_coco(image_id, found, cfg.CATEGORY_IDS, cfg.CLASS_NAMES)
 
     def _show(self, picture, wait):
         """Show a picture for `wait` milliseconds, 0 until a key is pressed; raises _Quit where that says to end."""
@@ -393,7 +298,7 @@ def evaluate_model(load, words, output, resume=False):
             raise UserError(f"{partial_path(path)} is what an evaluation that did not end has found; add --resume to "
                             "go on with it, or remove that file")
     _make_folder(os.path.dirname(os.path.abspath(output)))
-    predict = _load_network(cfg, weights_path)
+    predict = load_network(cfg, weights_path)
     network = {"its weights": common.digest(weights_path), **inference_settings(cfg)} if distributed.is_chief() else {}
     metrics = {}
     for dataset, path in zip(datasets, outputs):
@@ -425,8 +330,6 @@ def benchmark(load, words, inputs):
 # --export -----------------------------------------------------------------------------------------------------------
 def export_weights(load, path):
     """Write the weights of a run's folder, a checkpoint or a weight file as one .npz file."""
-    from modeling.weights import find_run, read_weights, save_weights
-
     save_weights(path, read_weights(find_run(load)[0]))
     print(f"wrote {path}; its config does not come along, unless config.json lies beside it")
 

@@ -17,12 +17,15 @@ from tensorpack.utils import logger
 
 import data
 import distributed
-from callbacks import EpochLength, Evaluation, Progress, StopOnSignal
-from checkpoint import CheckpointSaver, clean_folder, list_checkpoints
+from training.callbacks import EpochLength, Evaluation, Progress, StopOnSignal
+from training.checkpoint import CheckpointSaver, clean_folder, list_checkpoints
 from config import AttrDict, config, finalize_configs, load_config, save_config
 from modeling.generalized_rcnn import GeneralizedRCNN, total_batch
-from modeling.weights import LoadWeights, check_fit, find_run, network_variables, read_weights
-from trainers import make_trainer
+from weights.files import read_weights
+from weights.find import find_run
+from weights.fit import check_fit, network_variables
+from weights.load import LoadWeights
+from training.trainers import make_trainer
 
 FEED_PATIENCE = 30    # seconds in which the thread that feeds images must end behind a training
 

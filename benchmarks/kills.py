@@ -18,8 +18,8 @@ import time
 import numpy as np
 from tabulate import tabulate
 
-from checkpoint import is_whole, list_checkpoints
-from modeling.weights import read_weights
+from training.checkpoint import is_whole, list_checkpoints
+from weights.files import read_weights
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHORTENED = ("@configs/demo.cfg", "TRAIN.LR_SCHEDULE=(350, 410, 433)", "TRAIN.STEPS_PER_EPOCH=10")

@@ -25,7 +25,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tabulate import tabulate
 
-import metrics
+from metrics import coco as metrics
 from benchmarks import peak_gib
 
 HEIGHT, WIDTH = 480, 640

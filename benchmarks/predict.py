@@ -23,11 +23,13 @@ import tensorflow as tf
 from tabulate import tabulate
 
 import data
-import eval as evaluation
 from benchmarks import peak_gib
 from benchmarks.peers import ROOT, TORCHVISION, add_options, choose_cases, find_torch, run_process, show, take_turns
 from benchmarks.train_step import make_batch
-from modeling.complexity import AS_MANY_BOXES_AS_ALLOWED, count_flops
+from inference.detect import detect_resized, resize
+from inference.detections import detections_to_coco
+from inference.stream import detect_stream
+from benchmarks.complexity import AS_MANY_BOXES_AS_ALLOWED, count_flops
 
 STAGES = ("decode", "resize", "network", "encode")
 
@@ -55,10 +57,10 @@ def measure(detector, paths, rounds):
             stages[stage].append(took / batch)
 
     def finish(path, _, found):
-        return evaluation.detections_to_coco(path, found, cfg.DATA.CATEGORY_IDS)
+        return detections_to_coco(path, found, cfg.DATA.CATEGORY_IDS)
 
     start = time.perf_counter()
-    found = [result for _, result in evaluation.detect_stream(detector.predict, paths, cfg, data.load_image, finish)]
+    found = [result for _, result in detect_stream(detector.predict, paths, cfg, data.load_image, finish)]
     whole = (time.perf_counter() - start) / len(paths)
     gib = peak_gib()    # of the prediction, not of what counts its operations
     return dict(stages=stages, all=whole, detections=statistics.mean(map(len, found)),
@@ -75,8 +77,8 @@ def time_stages(detector, paths):
         return result
 
     images = lap([data.load_image(path) for path in paths])
-    resized = lap([evaluation.resize(image, detector.cfg) for image in images])
-    results = lap(evaluation.detect_resized(detector.predict, resized, [image.shape[:2] for image in images],
+    resized = lap([resize(image, detector.cfg) for image in images])
+    results = lap(detect_resized(detector.predict, resized, [image.shape[:2] for image in images],
                                             detector.class_names))
     lap([found.rles() for found in results])    # pasting and encoding are one: no pixels are made
     return dict(zip(STAGES, np.diff(times).tolist()))
@@ -84,7 +86,7 @@ def time_stages(detector, paths):
 
 def count_network_flops(detector, paths):
     """Returns: int, operations of the network on a batch of image files"""
-    batch, sizes = pad_batch([evaluation.resize(data.load_image(path), detector.cfg) for path in paths])
+    batch, sizes = pad_batch([resize(data.load_image(path), detector.cfg) for path in paths])
     return count_flops(detector.predict.sess, {"images:0": batch, "image_sizes:0": sizes})
 
 

@@ -20,7 +20,7 @@ from tensorpack import tfv1
 from tensorpack.tfutils.tower import TrainTowerContext
 
 from config import config, finalize_configs
-from modeling.complexity import count_parameters
+from benchmarks.complexity import count_parameters
 from modeling.generalized_rcnn import GeneralizedRCNN
 
 NETWORKS = {"R50-FPN Mask": (), "R101-FPN Mask": ("BACKBONE.RESNET_NUM_BLOCKS=(3,4,23,3)",)}
@@ -34,7 +34,7 @@ def network_size(words=(), num_classes=80):
         num_classes (int): without the background
 
     Returns:
-        dict of int: parameters, as `modeling.complexity.count_parameters` has it; trainable, those of them that are
+        dict of int: parameters, as `benchmarks.complexity.count_parameters` has it; trainable, those of them that are
         trained; messages, the trained variables
     """
     cfg = config.clone()

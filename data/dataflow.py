@@ -22,7 +22,7 @@ from tensorpack.utils import logger
 import common
 from common import UserError
 from data import augment
-from data.worker import prepare_worker
+from data.workers import prepare_worker
 
 CROWD_LABEL = -1         # of crowd regions in gt_labels
 MAX_BAD_SHARE = 0.1      # of the image files; beyond it training stops

@@ -90,7 +90,7 @@ def _shorten(names, limit=10):
 
 
 def _load_shapes(basedir, name):
-    from data import shapes    # only imported when used, so that `python -m data.shapes` imports it once
+    from data import shapes    # only imported when used
     shapes.ensure_rendered(basedir)
     dataset = coco.load_coco(basedir, name.removeprefix("shapes_"))
     dataset.name = name

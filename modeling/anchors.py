@@ -2,7 +2,7 @@
 import numpy as np
 import tensorflow as tf
 
-from . import boxes as box_ops
+from modeling import boxes as box_ops
 
 
 def cell_anchors(sizes, ratios):

@@ -4,9 +4,9 @@ from tensorpack import tfv1
 from tensorpack.models import Conv2D, FullyConnected
 from tensorpack.tfutils.summary import add_moving_summary
 
-from . import boxes as box_ops
-from .layers import GroupNorm
-from .losses import box_loss, mean_ious, mean_over
+from modeling import boxes as box_ops
+from modeling.layers import GroupNorm
+from modeling.losses import box_loss, mean_ious, mean_over
 
 # the deltas are scaled by weights of 10, which leaves no use for a quadratic part
 SMOOTH_L1_BETA = 0.0

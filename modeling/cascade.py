@@ -1,7 +1,7 @@
 """Cascade R-CNN (Cai & Vasconcelos 2018): between its stages, each a box head on the boxes of the one before."""
 import tensorflow as tf
 
-from . import boxes as box_ops
+from modeling import boxes as box_ops
 
 
 def match_boxes(boxes, image_index, gt_boxes, gt_labels, fg_thresh):

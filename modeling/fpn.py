@@ -3,7 +3,7 @@ import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import Conv2D
 
-from .layers import GroupNorm
+from modeling.layers import GroupNorm
 
 
 def fpn(features, channels, norm, padding):

@@ -10,22 +10,22 @@ from tensorpack.tfutils.gradproc import GlobalNormClip
 from tensorpack.tfutils.summary import add_moving_summary
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
-from . import boxes as box_ops
-from . import cpu_gradients, cpu_precision
-from .anchors import grid_anchors, label_anchors
-from .backbone import ResNet
-from .box_head import (
+from modeling import boxes as box_ops
+from training import cpu_gradients
+from modeling.anchors import grid_anchors, label_anchors
+from modeling.backbones.resnet import ResNet
+from modeling.box_head import (
     fastrcnn_2fc_head, fastrcnn_4conv1fc_head, fastrcnn_losses, fastrcnn_outputs, fastrcnn_predictions)
-from .cascade import match_boxes, scale_gradient
-from .fpn import fpn
-from .layers import float32_variables, on_rois
-from .losses import image_shares
-from .mask_head import mask_targets, maskrcnn_loss, maskrcnn_upxconv_head
-from .optimizers import AccumulatedOptimizer, LossScaledOptimizer
-from .padding import NoPadding, Padding, round_up
-from .roi_pool import in_order_of_boxes, multilevel_roi_align
-from .rpn import generate_proposals, rpn_head, rpn_losses
-from .sampling import sample_rois
+from modeling.cascade import match_boxes, scale_gradient
+from modeling.fpn import fpn
+from modeling.layers import float32_variables, on_rois
+from modeling.losses import image_shares
+from modeling.mask_head import mask_targets, maskrcnn_loss, maskrcnn_upxconv_head
+from training.optimizers import AccumulatedOptimizer, LossScaledOptimizer
+from modeling.padding import NoPadding, Padding, round_up
+from modeling.roi_pool import in_order_of_boxes, multilevel_roi_align
+from modeling.rpn import generate_proposals, rpn_head, rpn_losses
+from modeling.sampling import sample_rois
 
 # a box head: the first part of its losses' names, the scopes of its variables, and its part of the config
 BoxStage = namedtuple("BoxStage", "name head_scope outputs_scope fg_thresh reg_weights loss_type")
@@ -103,7 +103,6 @@ class GeneralizedRCNN(ModelDesc):
 
         with custom_getter_scope(float32_variables), cpu_gradients.convolutions():
             total_cost = self.network(images, image_sizes, seeds, gt_boxes, gt_labels, gt_masks)
-            cpu_precision.multiply_in_float32(tf.compat.v1.get_default_graph())
             return total_cost
 
     def network(self, images, image_sizes, seeds, gt_boxes, gt_labels, gt_masks):

@@ -4,8 +4,8 @@ from tensorpack import tfv1
 from tensorpack.models import BatchNorm, layer_register
 from tensorpack.tfutils.tower import get_current_tower_context
 
-from .padding import NoPadding
-from .replicas import num_replicas, sum_over_replicas
+from modeling.padding import NoPadding
+from distributed.replicas import num_replicas, sum_over_replicas
 
 
 def float32_variables(getter, name, *args, dtype=tf.float32, **kwargs):

@@ -3,7 +3,7 @@ import math
 
 import tensorflow as tf
 
-from . import boxes as box_ops
+from modeling import boxes as box_ops
 
 IOU_KINDS = ("iou", "giou", "diou", "ciou")
 # areas and squared lengths in square pixels below which a ratio counts as 0, so that no gradient overflows

@@ -6,9 +6,9 @@ from tensorpack import tfv1
 from tensorpack.models import Conv2D, layer_register
 from tensorpack.tfutils.summary import add_moving_summary
 
-from .layers import GroupNorm, UpConv2D, lay_out
-from .losses import mean_over
-from .roi_pool import crop_bins
+from modeling.layers import GroupNorm, UpConv2D, lay_out
+from modeling.losses import mean_over
+from modeling.roi_pool import crop_bins
 
 
 def maskrcnn_upxconv_head(features, labels, num_convs, dim, num_categories, norm):

@@ -4,9 +4,9 @@ from tensorpack import tfv1
 from tensorpack.models import Conv2D
 from tensorpack.tfutils.summary import add_moving_summary
 
-from . import boxes as box_ops
-from .losses import box_loss, mean_ious, mean_over
-from .sampling import flatten_drawn, sample_fg_bg
+from modeling import boxes as box_ops
+from modeling.losses import box_loss, mean_ious, mean_over
+from modeling.sampling import flatten_drawn, sample_fg_bg
 
 # Detectron's, for regression targets that are not scaled by weights
 SMOOTH_L1_BETA = 1.0 / 9

@@ -1,7 +1,7 @@
 """Random choice of what is trained on in a step."""
 import tensorflow as tf
 
-from . import boxes as box_ops
+from modeling import boxes as box_ops
 
 
 def random_subset(candidates, size, seeds):

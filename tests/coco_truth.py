@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pycocotools.mask as mask_util
 
-import eval as evaluation
+from inference.detections import Detections, detections_to_coco
 
 HEIGHT, WIDTH = 60, 80
 
@@ -50,7 +50,7 @@ def perfect_results():
     """All objects, and one detection inside the crowd, which must not count."""
     def detections(*objects):
         boxes = np.array([(x, y, x + m.shape[1], y + m.shape[0]) for _, m, x, y in objects], np.float32)
-        return [evaluation.Detections(boxes[i:i + 1], np.array([0.9], np.float32), np.array([label]), HEIGHT, WIDTH,
+        return [Detections(boxes[i:i + 1], np.array([0.9], np.float32), np.array([label]), HEIGHT, WIDTH,
                                       mask_probs=m[None].astype(np.float32))
                 for i, (label, m, _, _) in enumerate(objects)]
 
@@ -58,4 +58,4 @@ def perfect_results():
     first = detections((2, square, 5, 6), (1, ring(24), 2, 30), (1, square, 50, 5))
     second = detections((1, ring(40), 20, 10))
     return [r for image_id, found in ((1, first), (2, second)) for d in found
-            for r in evaluation.detections_to_coco(image_id, d, (3, 7))]
+            for r in detections_to_coco(image_id, d, (3, 7))]

@@ -58,3 +58,12 @@ def make_weight(golden):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.make_weight
+
+
+@pytest.fixture
+def small_config():
+    """Not finalized: two classes, and images of 90 pixels."""
+    cfg = config_module.config.clone()
+    cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = ("circle", "square"), (3, 7)
+    cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE = 90, 150
+    return cfg

@@ -7,7 +7,7 @@ from tensorpack import tfv1
 from common import QuietSessionCreator, pad_batch
 from graph import tower
 from modeling.generalized_rcnn import GeneralizedRCNN
-from modeling.weights import network_variables
+from weights.fit import network_variables
 
 SIZES = np.int32([(64, 96), (30, 60)])    # the second of a smaller region than the batch
 

@@ -12,7 +12,7 @@ import pytest
 
 import data
 import predict
-import video
+from inference import detector, video
 from config import config, save_config
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -38,9 +38,8 @@ def network(monkeypatch):
             return find_left_half(images, image_sizes)
         return run
 
-    monkeypatch.setitem(sys.modules, "modeling.predictor", types.SimpleNamespace(load_predictor=load_predictor))
-    monkeypatch.setitem(sys.modules, "modeling.weights",
-                        types.SimpleNamespace(find_run=lambda load: (load + "/weights", asked.run_config)))
+    monkeypatch.setattr(detector, "load_predictor", load_predictor)
+    monkeypatch.setattr(detector, "find_run", lambda load: (load + "/weights", asked.run_config))
     return asked
 
 

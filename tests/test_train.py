@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from tensorpack import tfv1
 
-from checkpoint import list_checkpoints
+from training.checkpoint import list_checkpoints
 from config import config
-from data import shapes
-from metrics import METRICS
+from data.shapes import render as shapes
+from metrics.coco import METRICS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CATEGORY_IDS = [3, 7, 8, 20, 21, 90]

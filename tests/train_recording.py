@@ -11,9 +11,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import common
-import callbacks
+from training import callbacks
 import distributed
-import eval as evaluation
+import data
 import train
 from tensorpack import tfv1
 
@@ -49,7 +49,7 @@ def hang():
     time.sleep(10000)
 
 
-before_run, load_image = callbacks.Progress._before_run, evaluation.data.load_image
+before_run, load_image = callbacks.Progress._before_run, data.load_image
 
 
 def hang_before_fifth_step(self, context):
@@ -65,6 +65,6 @@ def hang_in_evaluation(path):
 
 
 callbacks.Progress._before_run = hang_before_fifth_step
-evaluation.data.load_image = hang_in_evaluation
+data.load_image = hang_in_evaluation
 distributed.STALLED = float(os.environ.get("STALLED", distributed.STALLED))
 common.exit_on_user_error(train.main)

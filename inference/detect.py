@@ -1,0 +1,56 @@
+"""From images to detections: resized, through the network, and back to the images' own pixels."""
+import cv2
+import numpy as np
+
+import common
+from inference.detections import Detections
+
+
+def resize(image, cfg):
+    """Returns: a uint8 (h, w, 3) image in the size that the network wants, as PREPROC says"""
+    height, width = common.resize_shape(*image.shape[:2], cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def detect_resized(predict, resized, sizes, class_names):
+    """
+    The network on some images, which go through it together.
+
+    Args:
+        predict (callable): of `inference.predictor.load_predictor`
+        resized (list): of uint8 (h, w, 3), as the network wants them
+        sizes (list): of (height, width), the images' own
+
+    Returns:
+        list[Detections], in the images' own pixels
+    """
+    boxes, scores, labels, image_index, mask_probs = predict(*common.pad_batch(resized))
+    results = []
+    for i, (image, (height, width)) in enumerate(zip(resized, sizes)):
+        mine = np.flatnonzero(image_index == i)
+        # rounding the resized shape gives each axis a scale of its own
+        scale = np.array([width / image.shape[1], height / image.shape[0]] * 2, dtype=np.float32)
+        found = np.clip(boxes[mine] * scale, 0, np.array([width, height] * 2, dtype=np.float32))
+        # written so that a NaN is dropped too
+        good = (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]) & np.isfinite(scores[mine])
+        mine, found = mine[good], found[good]
+        results.append(Detections(
+            boxes=found, scores=scores[mine], labels=labels[mine], height=height, width=width,
+            mask_probs=None if mask_probs is None else mask_probs[mine], class_names=class_names))
+    return results
+
+
+def detect_batch(predict, images, cfg):
+    """
+    Detect the objects in some images, which go through the network together.
+
+    Args:
+        predict (callable): of `inference.predictor.load_predictor`
+        images (list): of uint8 (h, w, 3), BGR, of any sizes
+        cfg: PREPROC and DATA.CLASS_NAMES
+
+    Returns:
+        list[Detections], one for each image, in its own pixels
+    """
+    resized = [resize(image, cfg) for image in images]
+    return detect_resized(predict, resized, [image.shape[:2] for image in images], tuple(cfg.DATA.CLASS_NAMES))

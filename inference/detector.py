@@ -1,0 +1,106 @@
+"""`Detector`: a model in Python, from images to what is in them."""
+import os
+
+import numpy as np
+
+import data
+from common import UserError
+from config import config as defaults
+from config import finalize_configs, load_config
+from inference.detect import detect_batch
+from inference.predictor import load_predictor
+from weights.find import find_run
+
+
+def read_config(load, words):
+    """
+    The config of a run's folder, if `load` is in one, changed by KEY=VALUE words. It is not finalized.
+
+    Args:
+        load (str): a run's folder, a checkpoint or a weight file
+        words (list[str]): of `--config`
+
+    Returns:
+        the config, and the path of the weights
+    """
+    cfg = defaults.clone()
+    # before the weights are looked for: a misspelt key is the cheaper mistake to report
+    cfg.update_args(words)
+    weights_path, config_path = find_run(load)
+    if config_path is not None:
+        cfg = defaults.clone()
+        load_config(cfg, config_path)
+        cfg.update_args(words)
+    return cfg, weights_path
+
+
+def fill_classes(cfg):
+    """Weights that come without a config are COCO's, unless the classes were given."""
+    if not cfg.DATA.CLASS_NAMES:
+        cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = tuple(data.COCO_CLASS_NAMES), tuple(data.COCO_CATEGORY_IDS)
+    elif not cfg.DATA.CATEGORY_IDS:
+        cfg.DATA.CATEGORY_IDS = tuple(range(1, len(cfg.DATA.CLASS_NAMES) + 1))
+
+
+def load_network(cfg, weights_path):
+    finalize_configs(cfg, is_training=False)
+    return load_predictor(cfg, weights_path)
+
+
+class Detector:
+    """
+    A network with its weights, ready to be called on images.
+
+    Args:
+        load (str): a run's folder, a checkpoint or a weight file; without a `config.json` beside it, COCO's classes are
+            assumed unless `config` gives DATA.CLASS_NAMES
+        config (list[str]): KEY=VALUE or @FILE words, which override the run's config
+
+    Raises:
+        UserError: naming what cannot be used
+    """
+
+    def __init__(self, load, config=()):
+        self.cfg, weights_path = read_config(load, list(config))
+        fill_classes(self.cfg)
+        self.predict = load_network(self.cfg, weights_path)
+
+    @property
+    def class_names(self):
+        """tuple[str]: of the labels 1..N"""
+        return tuple(self.cfg.DATA.CLASS_NAMES)
+
+    def __call__(self, images):
+        """
+        Args:
+            images: one image, or a list of them: uint8 (h, w, 3) arrays in BGR, or paths; a list goes through the
+                network in batches of TEST.IMS_PER_BATCH
+
+        Returns:
+            Detections, or a list of them: boxes (N, 4) float32 in the image's own pixels, scores (N,), labels (N,)
+            in 1..N, masks (N, h, w) bool or None, class_names; the highest score first
+
+        Raises:
+            UserError: for what is no image
+        """
+        if not isinstance(images, (list, tuple)):
+            return self([images])[0]
+        images = [_as_image(image) for image in images]
+        size = self.cfg.TEST.IMS_PER_BATCH
+        return [found for i in range(0, len(images), size)
+                for found in detect_batch(self.predict, images[i:i + size], self.cfg)]
+
+
+def _as_image(image):
+    """Returns: the image as an array, read if it is a path"""
+    if isinstance(image, (str, os.PathLike)):
+        return data.load_image(os.fspath(image))
+    if not isinstance(image, np.ndarray):
+        raise UserError(f"an image is of type {type(image).__name__}; "
+                        "give a uint8 (h, w, 3) array in BGR order, or a path")
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise UserError(f"an image has shape {image.shape}; give (h, w, 3) in BGR order, as cv2.imread does, and "
+                        "several images as a list")
+    if image.dtype != np.uint8:
+        raise UserError(f"an image has dtype {image.dtype}; give uint8 in 0..255, as cv2.imread does")
+    return image

@@ -1,0 +1,118 @@
+"""
+The graph of inference with its weights as constants. What follows from constants is computed once, so that a fixed norm
+is part of its convolution's kernel and bias, and convolutions are fused with their bias and their ReLU.
+"""
+import glob
+import hashlib
+import json
+import os
+
+import common
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.python.grappler import tf_optimizer
+from tensorpack import tfv1
+from tensorpack.tfutils.tower import PredictTowerContext
+from tensorpack.tfutils.varreplace import custom_getter_scope
+
+from config import inference_settings
+
+from modeling.generalized_rcnn import GeneralizedRCNN
+from weights.files import read_weights
+from weights.fit import check_fit
+
+SUFFIX = ".frozen"
+
+
+def freeze(cfg, weights_path, more_outputs=()):
+    """
+    Build a network and freeze it.
+
+    Args:
+        cfg (AttrDict): a finalized config
+        weights_path (str): see `weights.read_weights`
+        more_outputs (list[str]): names of operations that stay as they are, besides the model's outputs
+
+    Returns:
+        GraphDef: of `GeneralizedRCNN.inference_tensor_names`, and without variables
+
+    Raises:
+        UserError: the weights cannot be read, or are of another architecture
+    """
+    model, constants = GeneralizedRCNN(cfg), _Constants(read_weights(weights_path))
+    outputs = [*model.inference_tensor_names()[1], *more_outputs]
+    with tf.Graph().as_default():
+        inputs = [tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in model.inputs()]
+        with custom_getter_scope(constants.get), PredictTowerContext(""):
+            model.build_graph(*inputs)
+        check_fit(weights_path, constants.weights, constants.shapes)
+        return _optimize(outputs)
+
+
+class _Constants:
+    """
+    Stands in for the variables of a network.
+
+    Attributes:
+        weights (dict): of name to array
+        shapes (dict): of name to an object with a `shape`, as `check_fit` takes them; of all that was asked for
+    """
+
+    def __init__(self, weights):
+        self.weights, self.shapes = weights, {}
+
+    def get(self, getter, name, shape=None, **kwargs):
+        """A variable getter. For what is missing or of another shape there is a zero, until `check_fit` refuses it."""
+        if name not in self.shapes:
+            value = self.weights.get(name)
+            with tf.control_dependencies(None):    # also where it is first asked for in a condition
+                self.shapes[name] = tf.constant(value, tf.float32, name=name) \
+                    if value is not None and value.shape == tuple(shape) else tf.zeros(shape, name=name)
+        return self.shapes[name]
+
+
+def _optimize(outputs):
+    """Returns: GraphDef, the default graph as TensorFlow rewrites it, in which the operations `outputs` stay"""
+    meta_graph = tfv1.MetaGraphDef(graph_def=tf.compat.v1.get_default_graph().as_graph_def())
+    meta_graph.collection_def["train_op"].node_list.value.extend(outputs)    # what grappler keeps
+    # operations are fused for the device that they are on; where there is a GPU, the session does it
+    if not common.visible_gpus():
+        for node in meta_graph.graph_def.node:
+            node.device = "/job:localhost/replica:0/task:0/device:CPU:0"
+    with common.silenced_stderr():
+        return tf_optimizer.OptimizeGraph(common.QuietSessionCreator().config, meta_graph)
+
+
+def freeze_cached(cfg, weights_path):
+    """
+    As `freeze`, but the graph is kept beside the weights, and read from there as long as it follows from the same
+    weights, settings and code. Where it cannot be written, it is made each time.
+    """
+    path, key = weights_path + SUFFIX, _cache_key(cfg, weights_path)
+    try:
+        with open(path, "rb") as f:
+            its_key, its_digest, content = f.readline().strip(), f.readline().strip(), f.read()
+        if its_key == key and its_digest == _digest(content):
+            return tfv1.GraphDef.FromString(content)
+    except (OSError, DecodeError):
+        pass
+    graph_def = freeze(cfg, weights_path)
+    content = graph_def.SerializeToString()
+    try:
+        with common.whole_file(path, "wb") as f:
+            f.write(b"\n".join([key, _digest(content), content]))
+    except common.UserError as e:
+        common.warn(f"the frozen network is not kept: {e}")
+    return graph_def
+
+
+def _digest(content):
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+def _cache_key(cfg, weights_path):
+    """Returns: bytes, one line of json"""
+    code = [common.digest(path) for path in sorted(glob.glob(os.path.join(os.path.dirname(os.path.dirname(__file__)), "modeling", "**", "*.py"), recursive=True))]
+    return json.dumps([common.digest(weights_path), inference_settings(cfg), code, tf.__version__,
+                       common.visible_gpus(), common.lacks_onednn()]).encode()

@@ -1,0 +1,1 @@
+"""Backbones, by the feature maps that they give."""

@@ -1,0 +1,123 @@
+"""ResNet with bottleneck blocks (He et al. 2016), with the variable names of tensorpack's model zoo."""
+import contextlib
+
+import tensorflow as tf
+from tensorpack import tfv1
+from tensorpack.models import Conv2D
+from tensorpack.tfutils.tower import get_current_tower_context
+from tensorpack.tfutils.varreplace import custom_getter_scope
+
+from modeling.layers import FixedNormConv2D, normalize
+
+
+class ResNet:
+    """
+    The stages of a ResNet, to be called in order.
+
+    Args:
+        norm (str): see `layers.normalize`
+        width (int): channels of the stem; stage i has width * 4 * 2**i
+        freeze_at (int): 0: every layer is trained; 1: the stem is fixed; 2: and the first stage
+        freeze_affine (bool): gamma and beta of the norms are fixed
+        stride_1x1 (bool): a bottleneck strides in its first 1x1 convolution instead of in its 3x3
+        tf_pad_mode (bool): pad strided convolutions more at the right and bottom, as TensorFlow's "SAME" does
+        padding (Padding): where the images end
+    """
+
+    def __init__(self, norm, width, freeze_at, freeze_affine, stride_1x1, tf_pad_mode, padding):
+        self.norm = norm
+        self.width = width
+        self.freeze_at = freeze_at
+        self.freeze_affine = freeze_affine
+        self.stride_1x1 = stride_1x1
+        self.tf_pad_mode = tf_pad_mode
+        self.padding = padding
+
+    def stem(self, image):
+        """(B, H, W, 3) to (B, H // 4, W // 4, width)"""
+        with self._variables(frozen=self.freeze_at > 0):
+            x = self._conv("conv0", tf.pad(image, self._paddings(2, 3)), self.width, 7, 2, 2, padding="valid")
+            # what is padded with cannot win over values that are not negative
+            return tf.nn.max_pool2d(self.padding.zero(tf.nn.relu(x), 2), 3, 2, self._paddings(0, 1), name="pool0")
+
+    def stage(self, x, index, num_blocks, stride):
+        """
+        Args:
+            x: (B, H, W, C)
+            index (int): 0..3, for conv2 to conv5 of the paper
+            num_blocks (int): bottlenecks in it
+            stride (int): 1 or 2, what the first block strides by
+
+        Returns:
+            (B, H // stride, W // stride, width * 4 * 2**index)
+        """
+        input_stride = 4 if index == 0 else 2 ** (index + 1)
+        with self._variables(frozen=self.freeze_at > index + 1), \
+                tfv1.variable_scope(f"group{index}", reuse=tfv1.AUTO_REUSE):
+            for block in range(num_blocks):
+                with tfv1.variable_scope(f"block{block}"):
+                    x = self._bottleneck(x, self.width * 2 ** index, stride if block == 0 else 1,
+                                         input_stride if block == 0 else input_stride * stride)
+        return x
+
+    def _bottleneck(self, x, channels, stride, input_stride):
+        first_stride, second_stride = (stride, 1) if self.stride_1x1 else (1, stride)
+        inner_stride, output_stride = input_stride * first_stride, input_stride * stride
+        shortcut = self.padding.drop_odd(x) if stride == 2 else x
+        x = self._conv("conv1", shortcut if first_stride == 2 else x, channels, 1, first_stride, inner_stride)
+        x = self.padding.zero(tf.nn.relu(x), inner_stride)
+        if second_stride == 2:
+            x = self._conv("conv2", tf.pad(x, self._paddings(0, 1)), channels, 3, 2, output_stride, padding="valid")
+        else:
+            x = self._conv("conv2", x, channels, 3, 1, output_stride)
+        x = self._conv("conv3", tf.nn.relu(x), channels * 4, 1, 1, output_stride, ends_branch=True)
+        if shortcut.shape[-1] != channels * 4:
+            shortcut = self._conv("convshortcut", shortcut, channels * 4, 1, stride, output_stride)
+        return tf.nn.relu(x + shortcut, name="output")
+
+    def _conv(self, name, x, channels, kernel, stride, output_stride, padding="same", ends_branch=False):
+        """
+        A convolution with its norm. The last of a residual branch starts at zero, so that the block starts as identity.
+
+        Args:
+            stride (int): of the convolution
+            output_stride (int): of its feature map, in pixels of the image
+        """
+        # fixed layers take no statistics from the batch
+        norm = "FreezeBN" if self._frozen and self.norm == "SyncBN" else self.norm
+        if ends_branch and self.norm == "None":
+            initializer = tfv1.zeros_initializer()
+        else:
+            initializer = tfv1.variance_scaling_initializer(
+                scale=2.0, mode="fan_out", distribution="untruncated_normal")
+        has_fixed_norm = norm == "FreezeBN" or norm == "SyncBN" and not get_current_tower_context().is_training
+        if has_fixed_norm:
+            gamma_initializer = tfv1.zeros_initializer() if ends_branch else tfv1.ones_initializer()
+            return FixedNormConv2D(name, x, channels, kernel, stride, padding, initializer, gamma_initializer)
+        return Conv2D(name, x, channels, kernel, strides=stride, padding=padding, use_bias=norm == "None",
+                      kernel_initializer=initializer,
+                      activation=lambda y: normalize(y, norm, ends_branch, self.padding, output_stride))
+
+    def _paddings(self, before, after):
+        if not self.tf_pad_mode:
+            before, after = after, before
+        return [[0, 0], [before, after], [before, after], [0, 0]]
+
+    @contextlib.contextmanager
+    def _variables(self, frozen):
+        """A context in which all new layers are fixed (`frozen`), or the variables of their norms, or none."""
+        self._frozen = frozen
+        endings = ("",) if frozen else ("/gamma", "/beta") if self.freeze_affine else ()
+        with custom_getter_scope(_fix(endings)):
+            yield
+
+
+def _fix(endings):
+    """A variable getter that makes variables untrainable whose names have one of the endings."""
+    def getter(getter, name, *args, **kwargs):
+        if not name.endswith(endings):
+            return getter(name, *args, **kwargs)
+        variable = getter(name, *args, **dict(kwargs, trainable=False))
+        tfv1.add_to_collection(tfv1.GraphKeys.MODEL_VARIABLES, variable)
+        return variable
+    return getter

@@ -1,0 +1,165 @@
+"""The frozen network, on disk and on several devices."""
+import os
+
+import common
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import distributed
+from common import pad_batch
+from inference import frozen
+from inference.frozen import SUFFIX, freeze, freeze_cached
+from modeling.generalized_rcnn import GeneralizedRCNN
+from inference.predictor import Predictor, load_predictor
+from network import Network
+
+RNG = np.random.default_rng(0)
+IMAGES = [RNG.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in ((64, 96), (50, 40))]
+
+
+@pytest.fixture(scope="module")
+def cfg(make_config):
+    return make_config("TEST.RESULT_SCORE_THRESH=0.3", "TEST.RESULTS_PER_IM=20")
+
+
+@pytest.fixture(scope="module")
+def variables(cfg, make_weight):
+    network = Network(cfg, training=False, weights=make_weight)
+    return network, network.variables()
+
+
+@pytest.fixture
+def path(variables, tmp_path):
+    np.savez(tmp_path / "model.npz", **variables[1])
+    return str(tmp_path / "model.npz")
+
+
+def assert_equal_detections(found, expected, **tolerance):
+    assert len(expected[0]) > 5
+    for x, y in zip(found, expected):
+        np.testing.assert_allclose(x, y, **tolerance)
+
+
+def test_a_frozen_network_finds_what_the_one_with_variables_finds(variables, cfg, path):
+    expected = variables[0].detect(IMAGES)
+    found = load_predictor(cfg, path)(*pad_batch(IMAGES))
+    assert_equal_detections(found, list(expected.values()), rtol=1e-4, atol=1e-3)
+
+
+def test_it_has_no_variables_and_nothing_of_a_training(cfg, path):
+    types = {node.op for node in freeze(cfg, path).node}
+    assert "_FusedConv2D" in types and "Const" in types
+    assert not {t for t in types if "Variable" in t or "VarHandle" in t or "Random" in t or "Summary" in t}
+    assert not types & {"Rsqrt", "FusedBatchNormV3", "Assert", "Print"}
+
+
+PRODUCTS = ("Conv2D", "_FusedConv2D", "MatMul", "_FusedMatMul", "BatchMatMulV2")
+RANKED = ("rpn/class", "rpn/box", "rpn_1/", "rpn_2/", "rpn_3/", "rpn_4/", "fastrcnn/outputs")
+
+
+def types_of_products(graph_def):
+    """Returns: dict of the name to the type of each layer but those whose outputs are ranked"""
+    return {node.name: tf.as_dtype(node.attr["T"].type).name for node in graph_def.node
+            if node.op in PRODUCTS and not node.name.startswith(RANKED)}
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_its_layers_have_the_precision_of_the_config(make_config, path, precision, monkeypatch):
+    monkeypatch.setattr(common, "IsMklEnabled", lambda: True)
+    graph_def = freeze(make_config(f"TEST.PRECISION={precision}"), path)
+    layers = types_of_products(graph_def)
+    assert len(layers) > 10 and set(layers.values()) == {precision}
+    outputs = [node for node in graph_def.node if node.name in ("output/boxes", "output/scores", "output/masks")]
+    assert {node.attr["T"].type for node in outputs} == {tf.float32.as_datatype_enum}
+
+
+def test_what_is_ranked_is_in_float32(make_config, path, monkeypatch):
+    monkeypatch.setattr(common, "IsMklEnabled", lambda: True)
+    graph_def = freeze(make_config("TEST.PRECISION=bfloat16"), path)
+    ranked = [node for node in graph_def.node if node.op in PRODUCTS and node.name.startswith(RANKED)
+              and ("/class" in node.name or "/box" in node.name)]
+    assert len(ranked) >= 12 and {node.attr["T"].type for node in ranked} == {tf.float32.as_datatype_enum}
+
+
+def test_bfloat16_finds_about_the_same(make_config, variables, cfg, path):
+    words = ["TEST.RESULT_SCORE_THRESH=0.3", "TEST.RESULTS_PER_IM=20", "TEST.PRECISION=bfloat16"]
+    boxes, scores, labels, image_index, masks = load_predictor(make_config(*words), path)(*pad_batch(IMAGES))
+    expected = variables[0].detect(IMAGES)
+    assert abs(len(boxes) - len(expected["boxes"])) <= 4 and masks.dtype == np.float32
+    np.testing.assert_allclose(np.sort(scores)[-5:], np.sort(expected["scores"])[-5:], atol=0.03)
+
+
+def test_several_devices_find_the_same_and_work_at_once(cfg, path, variables):
+    predict = Predictor(freeze(cfg, path), GeneralizedRCNN(cfg).inference_tensor_names()[1], num_devices=2)
+    expected = list(variables[0].detect(IMAGES).values())
+    taken = predict._free.get()
+    assert_equal_detections(predict(*pad_batch(IMAGES)), expected, rtol=1e-4, atol=1e-3)
+    other = predict._free.get()
+    assert other is not taken
+    predict._free.put(taken)
+    assert_equal_detections(predict(*pad_batch(IMAGES)), expected, rtol=1e-4, atol=1e-3)
+
+
+# on disk ------------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def frozen_anew(monkeypatch):
+    """Paths of the weights that were frozen, not read from a file."""
+    paths, original = [], frozen.freeze
+
+    def count(cfg, weights_path):
+        paths.append(weights_path)
+        return original(cfg, weights_path)
+
+    monkeypatch.setattr(frozen, "freeze", count)
+    return paths
+
+
+def test_a_cached_network_is_read_and_finds_the_same(make_config, path, frozen_anew):
+    cfg = make_config("TEST.CACHE_GRAPH=True", "TEST.RESULT_SCORE_THRESH=0.3")
+    first = load_predictor(cfg, path)(*pad_batch(IMAGES))
+    second = load_predictor(cfg, path)(*pad_batch(IMAGES))
+    assert frozen_anew == [path] and sorted(os.listdir(os.path.dirname(path))) == ["model.npz", "model.npz" + SUFFIX]
+    for x, y in zip(first, second):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_other_weights_settings_and_code_are_frozen_anew(make_config, cfg, path, variables, frozen_anew, monkeypatch):
+    freeze_cached(cfg, path)
+    freeze_cached(make_config("TEST.RESULTS_PER_IM=7"), path)
+    assert len(frozen_anew) == 2
+    np.savez(path, **{name: value * 1.1 for name, value in variables[1].items()})
+    freeze_cached(make_config("TEST.RESULTS_PER_IM=7"), path)
+    assert len(frozen_anew) == 3
+    # what a training is made with does not count
+    freeze_cached(make_config("TEST.RESULTS_PER_IM=7", "TRAIN.BASE_LR=0.5", "DATA.BASEDIR=elsewhere"), path)
+    assert len(frozen_anew) == 3
+    monkeypatch.setattr(tf, "__version__", "9.9")
+    freeze_cached(make_config("TEST.RESULTS_PER_IM=7"), path)
+    assert len(frozen_anew) == 4
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-20], lambda content: content[:100], lambda content: b"",
+                                    lambda content: content.replace(b"Conv2D", b"Conv9D")])
+def test_a_damaged_cache_is_made_anew(cfg, path, damage, frozen_anew):
+    freeze_cached(cfg, path)
+    with open(path + SUFFIX, "rb") as f:
+        content = f.read()
+    with open(path + SUFFIX, "wb") as f:
+        f.write(damage(content))
+    anew = freeze_cached(cfg, path)
+    assert len(frozen_anew) == 2
+    assert freeze_cached(cfg, path) == anew and len(frozen_anew) == 2
+
+
+def test_where_it_cannot_be_written_it_is_made_each_time(cfg, path, frozen_anew):
+    os.mkdir(path + SUFFIX)
+    freeze_cached(cfg, path)
+    freeze_cached(cfg, path)
+    assert len(frozen_anew) == 2 and sorted(os.listdir(os.path.dirname(path))) == ["model.npz", "model.npz" + SUFFIX]
+
+
+def test_a_rank_of_a_job_takes_one_device(cfg, path, monkeypatch):
+    monkeypatch.setattr(distributed, "size", lambda: 2)
+    monkeypatch.setattr(common, "visible_gpus", lambda: 0)
+    assert load_predictor(cfg, path).num_devices == 1

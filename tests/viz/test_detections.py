@@ -1,0 +1,97 @@
+"""Pictures of detections."""
+import common  # noqa: F401
+import numpy as np
+import pytest
+
+from viz import detections as viz
+from inference.detections import Detections
+
+
+def make_detections(boxes, scores=None, labels=None, masks=True, shape=(500, 600)):
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    n = len(boxes)
+    return Detections(boxes, np.array(scores if scores is not None else [0.9] * n, np.float32),
+                      np.array(labels if labels is not None else [1] * n, int), *shape,
+                      mask_probs=np.ones((n, 28, 28), np.float32) if masks else None)
+
+
+@pytest.fixture
+def image():
+    return np.full((500, 600, 3), 90, np.uint8)
+
+
+def test_drawing_leaves_the_image_as_it_was(image):
+    viz.draw_detections(image, make_detections([(100, 100, 300, 300)]), ["cat"])
+    assert (image == 90).all()
+
+
+def test_a_mask_tints_its_pixels_and_no_others(image):
+    drawn = viz.draw_detections(image, make_detections([(100, 200, 300, 400)]), ["cat"])
+    assert (drawn[210:390, 110:290] != 90).any(axis=2).all()
+    assert (drawn[410:] == 90).all() and (drawn[:, 310:] == 90).all()
+
+
+def test_without_masks_the_inside_of_a_box_stays_as_it_was(image):
+    drawn = viz.draw_detections(image, make_detections([(100, 200, 300, 400)], masks=False), ["cat"])
+    assert (drawn[230:390, 110:290] == 90).all()
+    assert (drawn[300, 98:103] != 90).any()
+
+
+def test_a_detection_below_the_threshold_is_not_drawn(image):
+    found = make_detections([(100, 200, 300, 400)], scores=[0.3])
+    assert (viz.draw_detections(image, found, ["cat"], score_threshold=0.5) == 90).all()
+    assert (viz.draw_detections(image, found, ["cat"], score_threshold=0.2) != 90).any()
+
+
+def test_the_higher_score_lies_on_top(image):
+    box = (100, 200, 300, 400)
+    alone = viz.draw_detections(image, make_detections([box], scores=[0.9], masks=False), ["cat"])
+    covering = viz.draw_detections(image, make_detections([box] * 2, scores=[0.6, 0.9], masks=False), ["cat"])
+    np.testing.assert_array_equal(alone[250:399, 95:305], covering[250:399, 95:305])
+
+
+def test_a_small_image_is_enlarged_by_a_whole_number():
+    small = np.zeros((192, 256, 3), np.uint8)
+    found = make_detections([(10, 10, 50, 50)], shape=(192, 256))
+    assert viz.draw_detections(small, found, ["cat"]).shape == (576, 768, 3)
+    assert viz.draw_detections(small, found, ["cat"], min_edge=0).shape == (192, 256, 3)
+
+
+@pytest.mark.parametrize("box", [(0, 0, 600, 500), (590, 0, 600, 10), (595, 490, 600, 500), (0, 495, 20, 500)])
+def test_a_label_is_wholly_inside_the_image(box):
+    x1, y1, x2, y2 = viz._label_place(np.array(box), 200, 30, (500, 600, 3), [])
+    assert 0 <= x1 and x2 <= 600 and 0 <= y1 and y2 <= 500
+
+
+def test_labels_of_equal_boxes_do_not_cover_each_other():
+    first = viz._label_place((100, 100, 300, 300), 80, 20, (500, 600, 3), [])
+    second = viz._label_place((100, 100, 300, 300), 80, 20, (500, 600, 3), [first])
+    assert not viz._overlaps(second, [first])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 700), (700, 2), (16, 16)])
+def test_images_of_odd_shapes_can_be_drawn_on(shape):
+    found = make_detections([(0, 0, shape[1], shape[0])], shape=shape)
+    drawn = viz.draw_detections(np.zeros((*shape, 3), np.uint8), found, ["a class with quite a long name"], min_edge=20)
+    assert drawn.dtype == np.uint8 and min(drawn.shape[:2]) >= 16
+
+
+def test_an_image_without_detections_is_unchanged(image):
+    np.testing.assert_array_equal(viz.draw_detections(image, make_detections([]), ["cat"]), image)
+
+
+@pytest.mark.parametrize("color", [viz.instance_color(i) for i in range(12)])
+def test_text_contrasts_with_its_background(color):
+    def luma(c):
+        return 0.114 * c[0] + 0.587 * c[1] + 0.299 * c[2]
+    assert abs(luma(viz._text_color(color)) - luma(color)) > 100
+
+
+def test_a_contact_sheet_holds_each_picture_whole():
+    pictures = [np.full((h, w, 3), i, np.uint8) for i, (h, w) in enumerate([(10, 20), (30, 5), (8, 8)])]
+    sheet = viz.contact_sheet(pictures, columns=2)
+    assert [(sheet == i).all(axis=2).sum() for i in range(3)] == [200, 150, 64]
+
+
+def test_a_contact_sheet_has_no_more_columns_than_pictures():
+    assert viz.contact_sheet([np.zeros((10, 10, 3), np.uint8)], columns=5, gap=2).shape == (14, 14, 3)

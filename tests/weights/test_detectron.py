@@ -1,0 +1,485 @@
+"""Weights in the names and layouts of Detectron and Detectron2."""
+import json
+import os
+import pickle
+import re
+
+import common
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorpack import tfv1
+
+from common import UserError
+from graph import build, tower
+from weights import fit
+from modeling.anchors import cell_anchors
+from weights.detectron import convert
+from modeling.generalized_rcnn import GeneralizedRCNN
+from modeling.layers import normalize
+from inference.predictor import load_predictor
+from weights.files import read_weights, save_weights
+from weights.fit import check_fit, network_variables
+
+MODELS = ["R50-C4", "R50-FPN", "R50-FPN-Cascade", "R50-FPN-GN"]
+
+
+# the names of both projects, written out from the side of ours ------------------------------------------------------
+def detectron_layers(names, blocks):
+    """Our layer to Detectron's, for the layers among `names`."""
+    layers = {"conv0": "conv1", "maskrcnn/deconv": "conv5_mask", "maskrcnn/conv": "mask_fcn_logits"}
+    for stage, count in zip("2345", blocks):
+        for block in range(count):
+            ours = f"group{int(stage) - 2}/block{block}/"
+            layers[ours + "convshortcut"] = f"res{stage}_{block}_branch1"
+            layers[ours + "conv1"] = f"res{stage}_{block}_branch2a"
+            layers[ours + "conv2"] = f"res{stage}_{block}_branch2b"
+            layers[ours + "conv3"] = f"res{stage}_{block}_branch2c"
+        last = f"res{stage}_{count - 1}_sum"
+        layers[f"fpn/lateral_1x1_c{stage}"] = f"fpn_inner_{last}" + ("" if stage == "5" else "_lateral")
+        layers[f"fpn/gn_c{stage}"] = layers[f"fpn/lateral_1x1_c{stage}"]
+        layers[f"fpn/posthoc_3x3_p{stage}"] = layers[f"fpn/gn_p{stage}"] = f"fpn_{last}"
+    level = "_fpn2" if "fpn/lateral_1x1_c2/W" in names else ""
+    layers.update({"rpn/conv0": "conv_rpn" + level, "rpn/class": "rpn_cls_logits" + level,
+                   "rpn/box": "rpn_bbox_pred" + level})
+    for ours, stage in [("fastrcnn", ""), ("cascade_rcnn_stage1", ""), ("cascade_rcnn_stage2", "_2"),
+                        ("cascade_rcnn_stage3", "_3")]:
+        for middle in ("/", "/head/"):
+            for fc in ("fc6", "fc7"):
+                layers[f"{ours}{middle}{fc}"] = fc + stage
+            layers[f"{ours}{middle}fc"] = "fc6" + stage
+            for i in range(4):
+                layers[f"{ours}{middle}conv{i}"] = layers[f"{ours}{middle}gn{i}"] = f"head_conv{i + 1}{stage}"
+        for middle in ("/", "/outputs/"):
+            layers[f"{ours}{middle}class"] = "cls_score" + stage
+            layers[f"{ours}{middle}box"] = "bbox_pred" + stage
+    mask = "_mask_" if "maskrcnn/gn0/gamma" in names else "_[mask]_"
+    for i in range(4):
+        layers[f"maskrcnn/fcn{i}"] = layers[f"maskrcnn/gn{i}"] = f"{mask}fcn{i + 1}"
+    return layers
+
+
+def detectron2_layers(names, blocks):
+    """Our layer to Detectron2's, for the layers among `names`."""
+    has_fpn = "fpn/lateral_1x1_c2/W" in names
+    bottom_up = "backbone.bottom_up." if has_fpn else "backbone."
+    layers = {"conv0": bottom_up + "stem.conv1", "rpn/conv0": "proposal_generator.rpn_head.conv",
+              "rpn/class": "proposal_generator.rpn_head.objectness_logits",
+              "rpn/box": "proposal_generator.rpn_head.anchor_deltas",
+              "maskrcnn/deconv": "roi_heads.mask_head.deconv", "maskrcnn/conv": "roi_heads.mask_head.predictor"}
+    for stage, count in zip("2345", blocks):
+        prefix = "roi_heads." if stage == "5" and not has_fpn else bottom_up
+        for block in range(count):
+            ours, theirs = f"group{int(stage) - 2}/block{block}/", f"{prefix}res{stage}.{block}."
+            layers[ours + "convshortcut"] = theirs + "shortcut"
+            for conv in ("conv1", "conv2", "conv3"):
+                layers[ours + conv] = theirs + conv
+        layers[f"fpn/lateral_1x1_c{stage}"] = layers[f"fpn/gn_c{stage}"] = f"backbone.fpn_lateral{stage}"
+        layers[f"fpn/posthoc_3x3_p{stage}"] = layers[f"fpn/gn_p{stage}"] = f"backbone.fpn_output{stage}"
+    for ours, stage in [("fastrcnn", ""), ("cascade_rcnn_stage1", ".0"), ("cascade_rcnn_stage2", ".1"),
+                        ("cascade_rcnn_stage3", ".2")]:
+        for middle in ("/", "/head/"):
+            layers[f"{ours}{middle}fc6"] = layers[f"{ours}{middle}fc"] = f"roi_heads.box_head{stage}.fc1"
+            layers[f"{ours}{middle}fc7"] = f"roi_heads.box_head{stage}.fc2"
+            for i in range(4):
+                layers[f"{ours}{middle}conv{i}"] = f"roi_heads.box_head{stage}.conv{i + 1}"
+                layers[f"{ours}{middle}gn{i}"] = f"roi_heads.box_head{stage}.conv{i + 1}"
+        for middle in ("/", "/outputs/"):
+            layers[f"{ours}{middle}class"] = f"roi_heads.box_predictor{stage}.cls_score"
+            layers[f"{ours}{middle}box"] = f"roi_heads.box_predictor{stage}.bbox_pred"
+    for i in range(4):
+        layers[f"maskrcnn/fcn{i}"] = layers[f"maskrcnn/gn{i}"] = f"roi_heads.mask_head.mask_fcn{i + 1}"
+    return layers
+
+
+def outputs_first(name, value):
+    """Their layout of W, where the outputs come first but in a transposed convolution; other variables as they are."""
+    if value.ndim == 4:
+        return np.einsum("hwoi->iohw" if "deconv" in name else "hwio->oihw", value)
+    return np.einsum("io->oi", value) if value.ndim == 2 else value
+
+
+def of_layer(weights, layer):
+    """Returns: dict of variable, such as "W" or "gamma", to array; without the bias where GN follows, as in both"""
+    match = {name: re.fullmatch(re.escape(layer) + "/(?:[bg]n/)?(W|b|gamma|beta|mean/EMA|variance/EMA)", name)
+             for name in weights}
+    of = {match[name].group(1): outputs_first(name, value) for name, value in weights.items() if match[name]}
+    if re.sub(r"lateral_1x1|posthoc_3x3|fcn|conv(?=\d)", "gn", layer) + "/gamma" in weights:
+        of.pop("b", None)
+    return of
+
+
+def junk(like):
+    return np.full_like(like, 7)
+
+
+def detectron_blobs(weights, blocks):
+    """The blobs of a Detectron .pkl."""
+    layers = detectron_layers(weights, blocks)
+    blobs = {}
+    for layer, theirs in layers.items():
+        of = of_layer(weights, layer)
+        for variable in ("W", "b"):
+            if variable in of:
+                value = of[variable]
+                if theirs == "mask_fcn_logits" or (theirs.startswith("bbox_pred") and len(value) == 4):
+                    count = 1 if theirs == "mask_fcn_logits" else 4
+                    value = np.concatenate([junk(value[:count]), value])    # the background has outputs, not used
+                if theirs == "rpn_cls_logits":
+                    value = value[[size * 3 + ratio for ratio in range(3) for size in range(5)]]
+                if theirs == "rpn_bbox_pred":
+                    value = value[[(size * 3 + ratio) * 4 + i
+                                   for ratio in range(3) for size in range(5) for i in range(4)]]
+                blobs[f"{theirs}_{variable.lower()}"] = value
+        if "mean/EMA" in of:
+            norm = "res_conv1_bn" if theirs == "conv1" else theirs + "_bn"
+            scale = of["gamma"] / np.sqrt(of["variance/EMA"] + np.float32(1e-5))
+            blobs[norm + "_s"], blobs[norm + "_b"] = scale, of["beta"] - of["mean/EMA"] * scale
+        elif "gamma" in of:
+            blobs[theirs + "_gn_s"], blobs[theirs + "_gn_b"] = of["gamma"], of["beta"]
+    return blobs
+
+
+def detectron2_state(weights, blocks):
+    """The "model" of a Detectron2 .pkl."""
+    layers = detectron2_layers(weights, blocks)
+    state = {}
+    for layer, theirs in layers.items():
+        of = of_layer(weights, layer)
+        for variable, ending in [("W", "weight"), ("b", "bias")]:
+            if variable in of:
+                value = of[variable]
+                if theirs.endswith("cls_score"):
+                    value = np.concatenate([value[1:], value[:1]])
+                if theirs.endswith("bbox_pred") and len(value) > 4:
+                    value = value[4:]
+                state[f"{theirs}.{ending}"] = value
+        for variable, ending in [("gamma", "weight"), ("beta", "bias"), ("mean/EMA", "running_mean"),
+                                 ("variance/EMA", "running_var")]:
+            if variable in of:
+                state[f"{theirs}.norm.{ending}"] = of[variable]
+    return state
+
+
+def write_detectron(path, weights, blocks=(3, 4, 6, 3)):
+    """As `save_model_to_weights_file` of Detectron does."""
+    blobs = {name: np.ascontiguousarray(value) for name, value in detectron_blobs(weights, blocks).items()}
+    blobs.update({name + "_momentum": junk(value) for name, value in blobs.items() if not name.startswith("res2")})
+    with open(path, "wb") as f:
+        pickle.dump({"blobs": blobs, "cfg": "MODEL:\n  NUM_CLASSES: 81\n"}, f, protocol=2)
+    return path
+
+
+def write_detectron2(path, weights, blocks=(3, 4, 6, 3)):
+    """As Detectron2's model zoo does."""
+    state = {name: np.ascontiguousarray(value) for name, value in detectron2_state(weights, blocks).items()}
+    state.update({"pixel_mean": np.ones((3, 1, 1), np.float32), "pixel_std": np.ones((3, 1, 1), np.float32)})
+    state["proposal_generator.anchor_generator.cell_anchors.0"] = np.ones((3, 4), np.float32)
+    with open(path, "wb") as f:
+        pickle.dump({"model": state, "__author__": "Detectron2 Model Zoo"}, f)
+    return path
+
+
+WRITERS = {"detectron": write_detectron, "detectron2": write_detectron2}
+project = pytest.mark.parametrize("project", WRITERS)
+
+
+# the four recorded models -------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def recorded(golden, make_weight):
+    """A function of a model's name: its weights, an eighth as wide."""
+    def make(model):
+        with open(os.path.join(golden, f"{model}.variables.json"), encoding="utf-8") as f:
+            shapes = json.load(f)
+        weights = {name: make_weight(name, [n if n % 64 else n // 8 for n in shape]) for name, shape in shapes.items()}
+        # with GN behind them they have no bias in either project
+        return {name: np.zeros_like(value) if model.endswith("GN") and name.startswith("fpn/") and name.endswith("/b")
+                else value for name, value in weights.items()}
+    return make
+
+
+def has_gn_head(model, name):
+    return model == "R50-FPN-GN" and name.startswith(("fastrcnn/", "maskrcnn/"))
+
+
+def folded(weights, layer):
+    """Scale and shift of a norm with fixed statistics."""
+    scale = weights[layer + "/gamma"] / np.sqrt(weights[layer + "/variance/EMA"] + np.float32(1e-5))
+    return scale, weights[layer + "/beta"] - weights[layer + "/mean/EMA"] * scale
+
+
+@project
+@pytest.mark.parametrize("model", MODELS)
+def test_a_file_gives_the_weights_that_it_was_made_from(recorded, tmp_path, model, project):
+    expected = {name: value for name, value in recorded(model).items() if not has_gn_head(model, name)}
+    found = read_weights(WRITERS[project](str(tmp_path / "w.pkl"), recorded(model)))
+    assert expected.keys() <= found.keys()
+    for name, value in expected.items():
+        assert found[name].dtype == np.float32
+        if "/bn/" in name and project == "detectron":
+            norm = name[:name.index("/bn/") + 3]
+            np.testing.assert_allclose(folded(found, norm), folded(expected, norm), rtol=1e-6, atol=1e-7)
+        elif "/box/" in name and name.startswith("fastrcnn") and project == "detectron2":
+            np.testing.assert_array_equal(found[name][..., 4:], value[..., 4:])
+            np.testing.assert_array_equal(found[name][..., :4], 0)
+        else:
+            np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@project
+@pytest.mark.parametrize("model", MODELS)
+def test_nothing_else_comes_out_of_a_file_but_heads_that_differ(recorded, tmp_path, model, project):
+    weights = recorded(model)
+    found = read_weights(WRITERS[project](str(tmp_path / "w.pkl"), weights))
+    others = [name for name in found if name not in weights]
+    assert bool(others) == (model == "R50-FPN-GN")
+    heads = ("head_conv", "fc6", "cls_score", "bbox_pred", "_mask_fcn", "conv5_mask", "mask_fcn", "roi_heads")
+    assert all(name.startswith(heads) for name in others)
+    assert not any(has_gn_head(model, name) for name in found)
+
+
+# the same outputs ---------------------------------------------------------------------------------------------------
+NETWORKS = {"FPN": (), "C4": ("MODE_FPN=False",), "cascade": ("FPN.CASCADE=True",)}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request, make_config, make_weight, tmp_path_factory):
+    """A small network's config, its weights, and what it detects with them from an .npz in a batch of two images."""
+    cfg = make_config(*NETWORKS[request.param], "TEST.RESULT_SCORE_THRESH=0.01")
+    with tf.Graph().as_default():
+        model = GeneralizedRCNN(cfg)
+        with tower(training=False):
+            model.build_graph(*[tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in model.inputs()])
+        weights = {name: make_weight(name, v.shape.as_list()) for name, v in network_variables().items()}
+    # a file of Detectron has no statistics, and what it stands for is written exactly so
+    statistics = {"mean/EMA": 0.0, "variance/EMA": 1 - 1e-5}
+    weights.update({name: np.full_like(value, statistics[name[name.index("/bn/") + 4:]])
+                    for name, value in weights.items() if name.endswith("/EMA")})
+    path = str(tmp_path_factory.mktemp("npz") / "w.npz")
+    save_weights(path, weights)
+    return cfg, weights, detect(cfg, path)
+
+
+def detect(cfg, path):
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
+    return load_predictor(cfg, path)(images, np.array([[64, 96], [50, 80]], np.int32))
+
+
+@project
+def test_a_network_detects_the_same_with_an_npz_and_with_a_pkl(network, tmp_path, project):
+    cfg, weights, expected = network
+    found = detect(cfg, WRITERS[project](str(tmp_path / "w.pkl"), weights, blocks=(1, 1, 1, 1)))
+    assert len(found[0]) == len(expected[0]) > 20
+    for array, expected_array in zip(found, expected):    # boxes, scores, labels, images, masks
+        np.testing.assert_allclose(array, expected_array, rtol=1e-5, atol=1e-5)
+
+
+# facts about both projects ------------------------------------------------------------------------------------------
+def test_scale_and_bias_of_detectron_are_applied_as_they_are():
+    x, scale, bias = np.random.default_rng(0).normal(size=(3, 2, 2, 2, 4)).astype(np.float32)
+    blobs = {"res_conv1_bn_s": scale[0, 0, 0], "res_conv1_bn_b": bias[0, 0, 0]}
+    variables = {name.removeprefix("conv0/"): value for name, value in convert("f", blobs).items()}
+
+    def norm(t):
+        with tower(training=False):
+            return normalize(t, "FreezeBN")
+    found = build(norm, x, variables=variables)(x)
+    np.testing.assert_allclose(found, x * blobs["res_conv1_bn_s"] + blobs["res_conv1_bn_b"], rtol=1e-6, atol=1e-7)
+
+
+def test_the_anchors_of_a_cell_come_in_our_order():
+    sizes, ratios = [32, 64, 128, 256, 512], [0.5, 1, 2]
+    # Detectron goes through the ratios, and through the sizes of each
+    anchors = np.float32([[-w, -s * s / w, w, s * s / w] for r in ratios for s in sizes for w in [s / np.sqrt(r)]]) / 2
+    found = convert("f", {"rpn_bbox_pred_b": anchors.reshape(-1), "rpn_cls_logits_b": anchors[:, 2]})
+    ours = cell_anchors(sizes, ratios)
+    np.testing.assert_allclose(found["rpn/box/b"].reshape(-1, 4), ours, rtol=1e-5)
+    np.testing.assert_allclose(found["rpn/class/b"], ours[:, 2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("blocks", [(3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)], ids=["R50", "R101", "R152"])
+def test_backbone_and_pyramid_of_any_depth_are_named_by_the_same_rules(blocks):
+    layers = ["conv0"] + [f"group{i}/block{j}/conv{k}" for i in range(4) for j in range(blocks[i]) for k in (1, 2, 3)]
+    layers += [f"fpn/lateral_1x1_c{i}" for i in range(2, 6)] + [f"fpn/posthoc_3x3_p{i}" for i in range(2, 6)]
+    weights = {f"{layer}/W": np.full((1, 1, 2, 3), i, np.float32) for i, layer in enumerate(layers)}
+    for theirs in (detectron_blobs(weights, blocks), detectron2_state(weights, blocks)):
+        found = convert("f", theirs)
+        assert {name for name in found if name.endswith("/W")} == weights.keys()
+        for name, value in weights.items():
+            np.testing.assert_array_equal(found[name], value)
+
+
+def test_names_of_r101_and_r152_are_known_word_by_word():
+    found = convert("f", {name + "_w": np.float32([[[[i]]]]) for i, name in enumerate([
+        "fpn_inner_res4_22_sum_lateral", "fpn_inner_res3_7_sum_lateral", "fpn_res4_35_sum", "res4_35_branch2b"])})
+    assert [found[name].item() for name in ("fpn/lateral_1x1_c4/W", "fpn/lateral_1x1_c3/W", "fpn/posthoc_3x3_p4/W",
+                                            "group2/block35/conv2/W")] == [0, 1, 2, 3]
+
+
+# backbones ----------------------------------------------------------------------------------------------------------
+CAFFE2_STATISTICS = {"Detectron2's copy of MSRA's": ("gamma", "beta", "running_mean", "running_var"),
+                     "Caffe2's": ("s", "b", "rm", "riv")}
+
+
+@pytest.mark.parametrize("style", [*CAFFE2_STATISTICS, "torchvision's"])
+def test_a_backbone_of_imagenet_with_its_statistics_is_read(recorded, tmp_path, style):
+    expected = {name: value for name, value in recorded("R50-FPN").items() if name.startswith(("conv0", "group"))}
+    state = detectron2_state(expected, (3, 4, 6, 3))
+    state = {name.removeprefix("backbone."): value for name, value in state.items()}
+    content = {"model": {**state, "stem.fc.weight": np.ones((10, 20), np.float32)}, "__author__": "torchvision",
+               "matching_heuristics": True}
+    if style in CAFFE2_STATISTICS:
+        endings = dict(zip(("gamma", "beta", "mean/EMA", "variance/EMA"), CAFFE2_STATISTICS[style]))
+        content = {"fc1000_w": np.ones((10, 20), np.float32)}
+        for layer, theirs in detectron_layers(expected, (3, 4, 6, 3)).items():
+            norm = "res_conv1_bn" if theirs == "conv1" else theirs + "_bn"
+            for name, value in of_layer(expected, layer).items():
+                content[theirs + "_w" if name == "W" else f"{norm}_{endings[name]}"] = value
+    path = str(tmp_path / "R-50.pkl")
+    with open(path, "wb") as f:
+        pickle.dump(content, f)
+    found = read_weights(path)
+    assert len(found) == len(expected) + 1
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+# what is not converted ----------------------------------------------------------------------------------------------
+@pytest.fixture
+def log(monkeypatch):
+    lines = []
+    monkeypatch.setattr(fit.logger, "info", lines.append)
+    return lines
+
+
+class Variable:
+    """As much of a variable as `check_fit` looks at."""
+
+    def __init__(self, value):
+        self.shape = tf.TensorShape(value.shape)
+
+
+@project
+def test_a_training_starts_with_heads_of_its_own_where_theirs_differ(recorded, tmp_path, log, project):
+    path = WRITERS[project](str(tmp_path / "w.pkl"), recorded("R50-FPN-GN"))
+    variables = {name: Variable(value) for name, value in recorded("R50-FPN-GN").items()}
+    taken = check_fit(path, read_weights(path), variables, partial=True)
+    assert {name for name in variables if name not in taken} == {
+        name for name in variables if has_gn_head("R50-FPN-GN", name)}
+    assert len(log) == 1 and f"{len(taken)} arrays loaded; 42 variables keep their initial values, such as" in log[0]
+    assert "34 arrays not used, such as " + ("conv5_mask" if project == "detectron" else "roi_heads") in log[0]
+
+
+@project
+def test_a_prediction_with_heads_that_differ_is_refused_with_their_names(recorded, tmp_path, project):
+    path = WRITERS[project](str(tmp_path / "w.pkl"), recorded("R50-FPN-GN"))
+    with pytest.raises(UserError) as error:
+        check_fit(path, read_weights(path), {name: Variable(v) for name, v in recorded("R50-FPN-GN").items()})
+    assert "it lacks 42 of" in str(error.value) and "such as fastrcnn/" in str(error.value)
+    first = "conv5_mask" if project == "detectron" else "roi_heads"
+    assert f"34 arrays not used, such as {first}" in str(error.value)
+
+
+@pytest.mark.parametrize("stages", [(), (1, 2, 3)], ids=["one head", "cascade"])
+@project
+def test_a_head_of_convolutions_without_norm_is_converted(project, stages):
+    heads = [f"cascade_rcnn_stage{stage}" for stage in stages] or ["fastrcnn"]
+    layers = [f"{head}/{'head/' if stages else ''}{layer}" for head in heads for layer in ("conv0", "conv3", "fc")]
+    weights = {f"{layer}/b": np.float32([i]) for i, layer in enumerate(layers)}
+    weights.update({f"{layer}/W": np.ones((2, 3) if layer.endswith("fc") else (3, 3, 1, 2)) for layer in layers})
+    weights["fpn/lateral_1x1_c2/W"] = np.ones((1, 1, 2, 2))
+    theirs = (detectron_blobs if project == "detectron" else detectron2_state)(weights, (1, 1, 1, 1))
+    found = convert("f", theirs)
+    for name, value in weights.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+@pytest.mark.parametrize("norm", ["GN", "BN"])
+def test_all_heads_of_a_cascade_with_norms_are_left_out(norm):
+    heads = [f"roi_heads.box_head.{k}." for k in range(3)]
+    theirs = {head + "fc1.weight": np.ones((2, 2)) for head in heads}
+    theirs.update({head + "conv1.norm.weight": np.ones(2) for head in heads})
+    if norm == "BN":
+        theirs.update({head + "conv1.norm.running_mean": np.ones(2) for head in heads})
+    assert convert("f", theirs).keys() == theirs.keys()
+
+
+def test_a_pyramid_with_batch_norm_is_left_out_and_the_box_head_keeps_its_name():
+    lateral = "backbone.fpn_lateral2."
+    theirs = {lateral + "weight": np.ones((2, 2, 1, 1)), lateral + "norm.weight": np.ones(2),
+              lateral + "norm.running_mean": np.ones(2), "backbone.fpn_output2.weight": np.ones((2, 2, 3, 3))}
+    found = convert("f", {**theirs, "roi_heads.box_predictor.cls_score.bias": np.ones(3)})
+    assert found.keys() == theirs.keys() | {"fastrcnn/outputs/class/b"}
+
+
+def test_a_mask_head_with_a_conv5_of_its_own_is_left_out():
+    theirs = {"_[mask]_res5_0_branch2a_w": np.ones((2, 2, 1, 1)), "conv5_mask_w": np.ones((2, 2, 2, 2)),
+              "mask_fcn_logits_w": np.ones((4, 2, 1, 1))}
+    assert convert("f", {**theirs, "fc1000_b": np.ones(3)}).keys() == theirs.keys() | {"fc1000_b"}
+
+
+# files that are no weights ------------------------------------------------------------------------------------------
+def message_of(path):
+    with pytest.raises(UserError) as error:
+        read_weights(path)
+    assert str(error.value).isprintable() and path in str(error.value)
+    return str(error.value)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content):
+        path = str(tmp_path / "w.pkl")
+        with open(path, "wb") as f:
+            f.write(content if isinstance(content, bytes) else pickle.dumps(content))
+        return path
+    return write
+
+
+@pytest.mark.parametrize("content", [[1, 2], {}, {"a": 1}, {"model": {}}, {"blobs": {"conv1_w": None}}, {1: np.ones(2)},
+                                     np.ones(2), None, "text"])
+def test_a_pickle_of_something_else_is_refused(write, content):
+    assert "holds no weights; a dict of name to NumPy array is wanted" in message_of(write(content))
+
+
+def test_a_class_in_a_file_is_refused_and_not_run(write, tmp_path):
+    class Harmful:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    assert "mkdir: only NumPy arrays" in message_of(write({"blobs": {"conv1_w": np.ones(2)}, "cfg": Harmful()}))
+    assert not (tmp_path / "harm").exists()
+
+
+@project
+def test_a_file_that_was_cut_is_refused(recorded, tmp_path, write, project):
+    path = WRITERS[project](str(tmp_path / "whole.pkl"), recorded("R50-FPN"))
+    with open(path, "rb") as f:
+        content = f.read()
+    assert "cannot be read as a pickle" in message_of(write(content[:len(content) // 2]))
+
+
+def test_a_web_page_in_place_of_a_file_is_refused(write):
+    assert "cannot be read as a pickle" in message_of(write(b"<html>404 not found</html>"))
+
+
+@pytest.mark.parametrize("name, shape", [("rpn_cls_logits_w", (16, 2, 1, 1)), ("rpn_bbox_pred_b", (16,)),
+                                         ("mask_fcn_logits_b", ()), ("roi_heads.box_predictor.bbox_pred.bias", ())])
+def test_a_shape_that_a_layer_cannot_have_is_named(write, name, shape):
+    assert f"{name} cannot have the shape {shape}" in message_of(write({name: np.ones(shape)}))
+
+
+def test_deformable_convolutions_are_refused(write):
+    content = {"backbone.res2.0.conv2.weight": np.ones((8, 8, 3, 3)),
+               "backbone.res2.0.conv2_offset.weight": np.ones((18, 8, 3, 3))}
+    assert "conv2_offset.weight), which no network here has" in message_of(write(content))
+
+
+def test_names_may_be_bytes(write):
+    found = read_weights(write({b"blobs": {b"fc6_b": np.float32([1, 2])}}))
+    np.testing.assert_array_equal(found["fastrcnn/fc6/b"], [1, 2])
+
+
+def test_our_own_names_in_a_pickle_are_taken_as_they_are(write):
+    found = read_weights(write({"conv0/W": np.ones((7, 7, 3, 4), np.float32)}))
+    assert found["conv0/W"].shape == (7, 7, 3, 4)

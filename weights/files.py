@@ -1,0 +1,54 @@
+"""Weight files: reading them, whoever wrote them, and writing .npz."""
+import zipfile
+import zlib
+
+import numpy as np
+from tensorpack import tfv1
+
+from common import UserError, whole_file
+from weights import detectron, safe_pickle
+from weights.fit import is_network
+
+
+def read_weights(path):
+    """
+    Args:
+        path (str): an .npz file, a .pkl of Detectron or Detectron2, or a checkpoint
+
+    Returns:
+        dict of variable name (without ":0") to array; of a .pkl, what has no counterpart here keeps its name
+
+    Raises:
+        UserError: the file is broken or of another format
+    """
+    if path.endswith(".pkl"):
+        return detectron.convert(path, safe_pickle.load(path))
+    try:
+        if path.endswith(".npz"):
+            with zipfile.ZipFile(path):    # np.load takes other formats too
+                arrays = np.load(path, allow_pickle=False)
+            with arrays:
+                weights = {name: arrays[name] for name in arrays.files}
+        else:
+            reader = tfv1.train.load_checkpoint(path)
+            weights = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    # a damaged file fails in many ways
+    except (OSError, ValueError, EOFError, IndexError, RuntimeError, zlib.error, zipfile.BadZipFile,
+            tfv1.errors.OpError) as e:
+        reason = (str(e).splitlines() or [type(e).__name__])[0]
+        raise UserError(f"{path} cannot be read as weights ({reason}); fetch or export it again") from None
+    return {name[:-2] if name.endswith(":0") else name: value for name, value in weights.items()}
+
+
+def save_weights(path, weights):
+    """
+    Write what belongs to a network of a dict of variable name to array as .npz, whole or not at all.
+
+    Raises:
+        UserError: nothing does, or the file cannot be written
+    """
+    weights = {name: value for name, value in weights.items() if is_network(name)}
+    if not weights:
+        raise UserError(f"{path} is not written: there are no weights of an R-CNN in the model")
+    with whole_file(path, "wb") as f:
+        np.savez(f, **weights)

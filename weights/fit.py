@@ -1,0 +1,74 @@
+"""Whether weights fit a network, and loading them into its variables."""
+import re
+
+from tensorpack import tfv1
+from tensorpack.utils import logger
+
+from common import UserError
+from weights import detectron
+
+# layers whose shape follows from the number of classes: of FPN and C4, of a cascade, of the mask head
+PER_CLASS = re.compile(r"(fastrcnn(/outputs)?|cascade_rcnn_stage\d/outputs)/(class|box)/|maskrcnn/conv/")
+
+
+def is_network(name):
+    """False for the state of a training: the optimizer, the step, averages for summaries."""
+    last = name.rsplit("/", 1)[-1].split(":")[0]
+    return last in ("W", "b", "gamma", "beta", "EMA") and not name.startswith(("EMA/", "AccumGrad"))
+
+
+def network_variables():
+    """Returns: dict of name to variable, of the default graph's variables that belong to the network"""
+    return {v.op.name: v for v in tfv1.global_variables() if is_network(v.op.name)}
+
+
+def check_fit(path, weights, variables, partial=False):
+    """
+    Say what of a weight file the network takes, and refuse one that is of another network.
+
+    Args:
+        path (str): named in messages
+        weights (dict): name to array
+        variables (dict): name to variable, the network's
+        partial (bool): variables that the file lacks, and classifiers for another number of classes, keep their
+            initial values, as for a training that starts from a backbone; without it they are an error
+
+    Returns:
+        dict of name to array, of those that the network takes
+
+    Raises:
+        UserError: nothing fits, a shape differs, or, unless `partial`, a variable is missing
+    """
+    taken = {name: value for name, value in weights.items() if name in variables}
+    if not taken:
+        raise UserError(f"{path}: none of its {len(weights)} arrays belongs to this network; "
+                        "is it the weight file of another kind of network?")
+    odd = [name for name, value in taken.items() if value.dtype.kind != "f"]
+    if odd:
+        raise UserError(f"{path}: {odd[0]} is of type {taken[odd[0]].dtype}, but weights are floats; export it again")
+    shapes = {name: tuple(variables[name].shape.as_list()) for name in taken}
+    wrong = [name for name in taken if taken[name].shape != shapes[name]]
+    other_classes = [name for name in wrong if PER_CLASS.match(name)] if partial else []
+    wrong = [name for name in wrong if name not in other_classes]
+    if wrong:
+        name = wrong[0]
+        raise UserError(f"{path} is of another architecture: {name} is {taken[name].shape} there and {shapes[name]} "
+                        f"here ({len(wrong)} such); set --config to the model that the weights were made with")
+    if other_classes:
+        name = other_classes[0]
+        logger.info(f"{path} is for another number of classes: {len(other_classes)} arrays of classifiers keep their "
+                    f"initial values, such as {name}, {taken[name].shape} there and {shapes[name]} here")
+    taken = {name: value for name, value in taken.items() if name not in other_classes}
+    if not taken:
+        raise UserError(f"{path}: of its {len(weights)} arrays only classifiers belong to this network, and they are "
+                        "for another number of classes")
+    missing = [name for name in variables if name not in taken]
+    unused = [name for name in weights
+              if name not in variables and (is_network(name) or detectron.is_their_name(name))]
+    not_used = f"; {len(unused)} arrays not used, such as {unused[0]}" if unused else ""
+    if missing and not partial:
+        raise UserError(f"{path} is of another architecture: it lacks {len(missing)} of {len(variables)} variables, "
+                        f"such as {missing[0]}{not_used}; set --config to the model that the weights were made with")
+    logger.info(f"{path}: {len(taken)} arrays loaded" + (
+        f"; {len(missing)} variables keep their initial values, such as {missing[0]}" if missing else "") + not_used)
+    return taken
