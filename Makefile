@@ -1,11 +1,11 @@
-# One command each: `make demo`, `make test`. Everything happens in .venv, which they make when it is missing.
+# One command each: `make demo`, `make test`, `make lint`. Everything happens in .venv, which they make when it is missing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := train_log/demo
 IMAGES := datasets/shapes/val
 
-.PHONY: setup horovod demo test bench clean
+.PHONY: setup horovod demo test test-all lint bench clean
 
 setup: $(VENV)/ready
 
@@ -34,8 +34,19 @@ demo: $(VENV)/ready
 	$(BIN)/python predict.py --load $(RUN) --predict $(IMAGES)/*0[0-9].jpg --output $(RUN)/pictures
 	@echo "Pictures: $(RUN)/pictures    Metrics: $(RUN)/eval.json    Curves: $(BIN)/tensorboard --logdir $(RUN)"
 
+# one process takes all tests of a file, so that they share what its fixtures build
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# what every commit runs
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST) -m "not slow"
+
+# and what is slow by nature: every config built, kills, jobs of several ranks, full-size networks
+test-all: test
+	$(PYTEST) -m slow
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.train_step
@@ -43,5 +54,5 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.traffic
 
 clean:
-	rm -rf $(VENV) train_log datasets/shapes .pytest_cache .hypothesis
+	rm -rf $(VENV) train_log datasets/shapes .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -107,20 +107,24 @@ def to_be_trained(cfg, names):
     return {name for name in names if not name.startswith(tuple(frozen)) and not name.endswith("/EMA")}
 
 
+@pytest.mark.slow
 def test_every_loss_of_a_training_step_is_finite_and_positive(cfg, step):
     losses = dict(step.losses)
     assert losses.pop("wd_cost") == 0
     assert {name: loss for name, loss in losses.items() if not 0 < loss < np.inf} == {}
 
 
+@pytest.mark.slow
 def test_every_variable_that_is_not_frozen_has_a_gradient(cfg, step):
     assert step.with_gradient == to_be_trained(cfg, step.variables)
 
 
+@pytest.mark.slow
 def test_a_training_step_moves_all_variables_but_the_frozen(cfg, step):
     assert step.moved == to_be_trained(cfg, step.variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", USED)
 def test_an_image_has_the_same_detections_alone_and_with_a_larger_one(path, weights):
     cfg = config_of(path)
