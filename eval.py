@@ -4,10 +4,10 @@ import itertools
 import math
 import time
 
-import common
 import data
 import distributed
 from common import UserError, warn
+from data.images import resize_shape
 from inference.detections import detections_to_coco
 from inference.results import ResultsFile
 from inference.stream import batches as make_batches
@@ -41,7 +41,7 @@ def predict_dataset(predict, dataset, cfg, results):
         UserError: more than a tenth of the images cannot be used
     """
     def resized_shape(record):
-        return common.resize_shape(record.height, record.width, cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
+        return resize_shape(record.height, record.width, cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
 
     def load(i):
         image = data.load_image(records[i].file_name)

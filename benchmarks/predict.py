@@ -7,7 +7,7 @@ COCO results with encoded masks. `benchmarks/torchvision_predict.py` says what t
 
 `./predict.py --load MODEL --benchmark IMAGE…` measures a model of yours in the same way.
 """
-from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error, pad_batch
+from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error
 
 import importlib.util
 import json
@@ -23,6 +23,7 @@ import tensorflow as tf
 from tabulate import tabulate
 
 import data
+from data.batch import pad_batch
 from benchmarks import peak_gib
 from benchmarks.peers import ROOT, TORCHVISION, add_options, choose_cases, find_torch, run_process, show, take_turns
 from benchmarks.train_step import make_batch

@@ -9,17 +9,6 @@ import numpy as np
 import pycocotools.mask as mask_utils
 
 
-def resize_image(image, height, width):
-    """
-    Args:
-        image: uint8 (h, w, 3)
-
-    Returns:
-        uint8 (height, width, 3)
-    """
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
 def resize_boxes(boxes, old_size, new_size):
     """
     Args:

@@ -14,46 +14,19 @@ import signal
 import traceback
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from tensorpack.dataflow import DataFlow, DataFlowTerminated, MapData, MultiProcessMapData, ProxyDataFlow
 from tensorpack.utils import logger
 
-import common
 from common import UserError
 from data import augment
+from data.batch import collate
+from data.images import load_image, resize_image, resize_shape
 from data.workers import prepare_worker
 
 CROWD_LABEL = -1         # of crowd regions in gt_labels
 MAX_BAD_SHARE = 0.1      # of the image files; beyond it training stops
 MIN_BAD_FILES = 20       # before the share counts, unless all files have been seen
-
-
-def load_image(path):
-    """
-    Read an image file as its pixels are stored, without turning it as EXIF says.
-
-    Args:
-        path (str)
-
-    Returns:
-        uint8 (h, w, 3) BGR
-
-    Raises:
-        UserError: the file cannot be read, is cut short or is no image
-    """
-    try:
-        content = np.fromfile(path, dtype=np.uint8)
-    except OSError as e:
-        raise UserError(f"{path}: cannot be read ({e.strerror}); check the path") from None
-    try:
-        # unlike imread, imdecode refuses a JPEG file that is cut short
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if content.size else None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise UserError(f"{path}: not a whole image file that OpenCV reads; replace it")
-    return image
 
 
 def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1):
@@ -69,17 +42,7 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1):
         rank (int), num_ranks (int): this process takes every `num_ranks`-th batch, from number `rank` on
 
     Returns:
-        DataFlow of [images, image_sizes, image_ids, seeds, gt_boxes, gt_labels, gt_masks], the last only with
-        MODE_MASK:
-
-        images: uint8 (B, H, W, 3) BGR, padded with zeros at the right and the bottom. B is TRAIN.IMS_PER_GPU, and the
-            images of a batch are all landscape or all portrait
-        image_sizes: int32 (B, 2), true height and width
-        image_ids: int64 (B,)
-        seeds: int64 (B,), for the random choices that the network makes of each image
-        gt_boxes: float32 (B, G, 4) in the pixels of `images`. G is the largest number of boxes, at least 1
-        gt_labels: int32 (B, G), 1..N for an object, -1 for a crowd region, 0 for padding
-        gt_masks: uint8 (B, G, M, M) of 0 and 1, box-frame masks (see `augment`); zeros for crowds and padding
+        DataFlow of the fields of `Batch`, as lists; gt_masks only with MODE_MASK.
 
         It ends with DataFlowTerminated after an exception, which is then its attribute `error`.
 
@@ -186,8 +149,8 @@ class TrainMapper:
         if old_size != (record.height, record.width):
             raise UserError(f"{record.file_name}: {old_size[1]} pixels wide and {old_size[0]} high, but annotated as "
                             f"{record.width} wide and {record.height} high; correct the annotations")
-        new_size = common.resize_shape(*old_size, short_edge, self.max_size)
-        image = augment.resize_image(image, *new_size)
+        new_size = resize_shape(*old_size, short_edge, self.max_size)
+        image = resize_image(image, *new_size)
         boxes = augment.resize_boxes(record.boxes, old_size, new_size)
         masks = self._make_masks(record)
         if flip:
@@ -370,33 +333,7 @@ class _Batches(ProxyDataFlow):
             group.append(sample)
             if len(group) == self._batch_size:
                 self._waiting[sample.is_portrait] = []
-                yield collate(group)
-
-
-def collate(samples):
-    """
-    Args:
-        samples (list[Sample])
-
-    Returns:
-        list: a batch, see `get_train_dataflow`
-    """
-    images, image_sizes = common.pad_batch([s.image for s in samples])
-    image_ids, seeds = np.array([(s.image_id, s.seed) for s in samples], dtype=np.int64).T
-    num_boxes = max(1, max(len(s.boxes) for s in samples))
-    batch = [images, image_sizes, image_ids, seeds, _pad([s.boxes for s in samples], num_boxes),
-             _pad([s.labels for s in samples], num_boxes)]
-    if samples[0].masks is not None:
-        batch.append(_pad([s.masks for s in samples], num_boxes))
-    return batch
-
-
-def _pad(arrays, length):
-    """Stack arrays of shape (n, ...), each padded with zeros to (length, ...)."""
-    batch = np.zeros((len(arrays), length, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
-    for padded, array in zip(batch, arrays):
-        padded[:len(array)] = array
-    return batch
+                yield [field for field in collate(group) if field is not None]
 
 
 class TrainDataFlow(ProxyDataFlow):

@@ -1,15 +1,15 @@
 """From images to detections: resized, through the network, and back to the images' own pixels."""
-import cv2
 import numpy as np
 
-import common
+from data.batch import pad_batch
+from data.images import resize_image, resize_shape
 from inference.detections import Detections
 
 
 def resize(image, cfg):
     """Returns: a uint8 (h, w, 3) image in the size that the network wants, as PREPROC says"""
-    height, width = common.resize_shape(*image.shape[:2], cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    height, width = resize_shape(*image.shape[:2], cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
+    return resize_image(image, height, width)
 
 
 def detect_resized(predict, resized, sizes, class_names):
@@ -24,7 +24,7 @@ def detect_resized(predict, resized, sizes, class_names):
     Returns:
         list[Detections], in the images' own pixels
     """
-    boxes, scores, labels, image_index, mask_probs = predict(*common.pad_batch(resized))
+    boxes, scores, labels, image_index, mask_probs = predict(*pad_batch(resized))
     results = []
     for i, (image, (height, width)) in enumerate(zip(resized, sizes)):
         mine = np.flatnonzero(image_index == i)

@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow as tf
 from tensorpack import tfv1
 
-from common import QuietSessionCreator, pad_batch
+from common import QuietSessionCreator
+from data.batch import pad_batch
 from graph import tower
 from modeling.generalized_rcnn import GeneralizedRCNN
 from weights.fit import network_variables

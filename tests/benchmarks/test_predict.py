@@ -12,6 +12,7 @@ import pytest
 from benchmarks import predict as benchmark
 from common import UserError
 from conftest import ROOT, TINY
+from data.batch import pad_batch
 from network import Network
 from predict import Detector, main
 
@@ -37,7 +38,7 @@ def test_each_stage_and_the_whole_are_measured(files):
 
 def test_operations_of_a_frozen_network_are_counted_as_those_of_one_with_variables(files, make_config):
     detector = Detector(files[0], WORDS)
-    batch, sizes = common.pad_batch([cv2.resize(cv2.imread(files[1]), (96, 64))])
+    batch, sizes = pad_batch([cv2.resize(cv2.imread(files[1]), (96, 64))])
     network = Network(make_config(*WORDS), training=False)
     feed = {"images:0": batch, "image_sizes:0": sizes}
     assert benchmark.count_flops(detector.predict.sess, feed) == benchmark.count_flops(network.sess, feed)

@@ -65,42 +65,6 @@ def image_ids(batches):
     return [int(i) for batch in batches for i in batch[2]]
 
 
-# reading an image -------------------------------------------------------------------------------------------------
-def test_an_image_is_read_as_bgr(tmp_path):
-    cv2.imwrite(str(tmp_path / "blue.png"), np.full((2, 3, 3), (255, 0, 0), dtype=np.uint8))
-    image = data.load_image(str(tmp_path / "blue.png"))
-    assert image.dtype == np.uint8 and image.shape == (2, 3, 3) and image[0, 0].tolist() == [255, 0, 0]
-
-
-def test_a_gray_image_has_three_channels(tmp_path):
-    cv2.imwrite(str(tmp_path / "gray.png"), np.zeros((2, 3), dtype=np.uint8))
-    assert data.load_image(str(tmp_path / "gray.png")).shape == (2, 3, 3)
-
-
-@pytest.mark.parametrize("extension", [".jpg", ".png"])
-@pytest.mark.parametrize("share", [0, 0.05, 0.5, 0.95])
-def test_a_file_that_is_cut_short_is_refused(tmp_path, extension, share):
-    path = tmp_path / f"image{extension}"
-    write_image(path)
-    path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
-    with pytest.raises(UserError, match=f"image{extension}: not a whole image file"):
-        data.load_image(str(path))
-
-
-def test_a_progressive_jpeg_that_is_cut_short_is_refused(tmp_path):
-    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
-    content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
-    (tmp_path / "image.jpg").write_bytes(content[:len(content) // 2])
-    with pytest.raises(UserError):
-        data.load_image(str(tmp_path / "image.jpg"))
-
-
-@pytest.mark.parametrize("name", ["absent.jpg", "."])
-def test_a_path_that_is_no_file_is_refused(tmp_path, name):
-    with pytest.raises(UserError, match="cannot be read"):
-        data.load_image(str(tmp_path / name))
-
-
 # one batch --------------------------------------------------------------------------------------------------------
 def test_a_batch_has_the_documented_layout(cfg):
     cfg.TRAIN.IMS_PER_GPU = 3

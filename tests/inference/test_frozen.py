@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import distributed
-from common import pad_batch
+from data.batch import pad_batch
 from inference import frozen
 from inference.frozen import SUFFIX, freeze, freeze_cached
 from modeling.generalized_rcnn import GeneralizedRCNN

@@ -12,7 +12,8 @@ import tensorflow as tf
 from tensorflow.python.framework import kernels
 from tensorpack import tfv1
 
-from common import pad_batch, prepare_training
+from common import prepare_training
+from data.batch import pad_batch
 from graph import set_variables, variable_shapes
 from inference.frozen import freeze
 from modeling.generalized_rcnn import GeneralizedRCNN, accumulated_steps, total_batch

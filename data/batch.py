@@ -1,0 +1,97 @@
+"""A batch of training images: what the dataflow yields, and what the network is fed with."""
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Batch(NamedTuple):
+    """
+    B images with their G ground-truth objects at most. The dataflow yields the fields in this order, as a list without
+    those that are None; `Batch(*datapoint)` is the way back. `specs` has the same for machines.
+
+    Attributes:
+        images: uint8 (B, H, W, 3) BGR, padded with zeros at the right and the bottom. B is TRAIN.IMS_PER_GPU, and the
+            images of a batch are all landscape or all portrait
+        image_sizes: int32 (B, 2), true height and width
+        image_ids: int64 (B,), as the annotation file has them
+        seeds: int64 (B,), of the random choices that the network makes of each image
+        gt_boxes: float32 (B, G, 4) x1, y1, x2, y2 in the pixels of `images`; G is at least 1, and zeros are padding
+        gt_labels: int32 (B, G), 1..N for an object, -1 for a crowd region, 0 for padding
+        gt_masks: uint8 (B, G, M, M) of 0 and 1, box-frame masks (see `augment`), zeros for crowds and padding; None
+            where no masks are trained
+    """
+
+    images: np.ndarray
+    image_sizes: np.ndarray
+    image_ids: np.ndarray
+    seeds: np.ndarray
+    gt_boxes: np.ndarray
+    gt_labels: np.ndarray
+    gt_masks: np.ndarray = None
+
+
+class Spec(NamedTuple):
+    """Name, NumPy dtype and shape of a field of a `Batch`; None stands for any size."""
+
+    name: str
+    dtype: type
+    shape: tuple
+
+
+def specs(mask_resolution=None):
+    """
+    Args:
+        mask_resolution (int): M of the masks, or None for batches without them
+
+    Returns:
+        list[Spec], of the fields of a `Batch` in their order, that of gt_masks only with a resolution
+    """
+    fields = Batch(
+        images=(np.uint8, (None, None, None, 3)), image_sizes=(np.int32, (None, 2)), image_ids=(np.int64, (None,)),
+        seeds=(np.int64, (None,)), gt_boxes=(np.float32, (None, None, 4)), gt_labels=(np.int32, (None, None)),
+        gt_masks=None if mask_resolution is None else (np.uint8, (None, None, mask_resolution, mask_resolution)))
+    return [Spec(name, *field) for name, field in fields._asdict().items() if field is not None]
+
+
+def collate(samples):
+    """
+    Args:
+        samples (list[Sample]): all with masks, or all without
+
+    Returns:
+        Batch
+    """
+    images, image_sizes = pad_batch([sample.image for sample in samples])
+    num_boxes = max(1, max(len(sample.boxes) for sample in samples))
+    return Batch(
+        images, image_sizes,
+        image_ids=np.array([sample.image_id for sample in samples], dtype=np.int64),
+        seeds=np.array([sample.seed for sample in samples], dtype=np.int64),
+        gt_boxes=_pad([sample.boxes for sample in samples], num_boxes),
+        gt_labels=_pad([sample.labels for sample in samples], num_boxes),
+        gt_masks=None if samples[0].masks is None else _pad([sample.masks for sample in samples], num_boxes))
+
+
+def pad_batch(images):
+    """
+    Stack images of different sizes, padded with zeros at the right and the bottom.
+
+    Args:
+        images (list): of uint8 (h, w, 3) arrays
+
+    Returns:
+        uint8 (B, H, W, 3), and int32 (B, 2): the true height and width of each image
+    """
+    sizes = np.array([image.shape[:2] for image in images], dtype=np.int32)
+    batch = np.zeros((len(images), *sizes.max(axis=0), 3), dtype=np.uint8)
+    for padded, image, (h, w) in zip(batch, images, sizes):
+        padded[:h, :w] = image
+    return batch, sizes
+
+
+def _pad(arrays, length):
+    """Stack arrays of shape (n, ...), each padded with zeros to (length, ...)."""
+    batch = np.zeros((len(arrays), length, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+    for padded, array in zip(batch, arrays):
+        padded[:len(array)] = array
+    return batch

@@ -1,0 +1,54 @@
+"""Reading an image file, and resizing an image."""
+import cv2
+import numpy as np
+
+from common import UserError
+
+
+def load_image(path):
+    """
+    Read an image file as its pixels are stored, without turning it as EXIF says.
+
+    Args:
+        path (str)
+
+    Returns:
+        uint8 (h, w, 3) BGR
+
+    Raises:
+        UserError: the file cannot be read, is cut short or is no image
+    """
+    try:
+        content = np.fromfile(path, dtype=np.uint8)
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read ({e.strerror}); check the path") from None
+    try:
+        # unlike imread, imdecode refuses a JPEG file that is cut short
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if content.size else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise UserError(f"{path}: not a whole image file that OpenCV reads; replace it")
+    return image
+
+
+def resize_shape(height, width, short_edge, max_size):
+    """
+    The size of an image whose short edge becomes `short_edge`, or less where the long edge would exceed `max_size`.
+
+    Returns:
+        (int, int): height and width, rounded, at least 1
+    """
+    scale = min(short_edge / min(height, width), max_size / max(height, width))
+    return max(int(height * scale + 0.5), 1), max(int(width * scale + 0.5), 1)
+
+
+def resize_image(image, height, width):
+    """
+    Args:
+        image: uint8 (h, w, 3)
+
+    Returns:
+        uint8 (height, width, 3)
+    """
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
