@@ -18,7 +18,7 @@ import time
 import numpy as np
 from tabulate import tabulate
 
-from training.checkpoint import is_whole, list_checkpoints
+from weights.checkpoints import is_whole, list_checkpoints
 from weights.files import read_weights
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from tensorpack import tfv1
 
-from training.checkpoint import list_checkpoints
-from config import config
+from weights.checkpoints import list_checkpoints
 from data.shapes import render as shapes
 from metrics.coco import METRICS
 
@@ -298,15 +297,3 @@ def test_a_mistake_in_the_config_does_not_delete_the_run_that_it_would_overwrite
     result = run(finished, dataset, "TRAIN.SEED=-1", flags=["--overwrite"])
     assert result.returncode == 2 and "TRAIN.SEED" in result.stderr
     assert final_state(finished)[0] == 20
-
-
-@pytest.mark.parametrize("ims_per_gpu, num_gpus, rate, num_steps", [
-    (1, 1, 0.01, 1440000), (2, 1, 0.01, 720000), (3, 1, 0.0075, 480000), (1, 8, 0.01, 180000), (2, 8, 0.02, 90000)])
-def test_rate_and_length_follow_from_the_number_of_images_in_a_step(ims_per_gpu, num_gpus, rate, num_steps):
-    from train import Schedule
-    cfg = config.clone().TRAIN
-    cfg.IMS_PER_GPU, cfg.NUM_GPUS = ims_per_gpu, num_gpus
-    schedule = Schedule(cfg)
-    assert schedule.num_steps == num_steps
-    assert schedule.learning_rate(cfg.WARMUP) == pytest.approx(rate)
-    assert schedule.learning_rate(num_steps - 1) == pytest.approx(rate * 0.01)

@@ -18,7 +18,9 @@ from tensorpack import tfv1
 from tensorpack.callbacks import Callback
 from tensorpack.tfutils.common import get_global_step_value
 
-_INDEX = re.compile(r"model-(0|[1-9][0-9]*)\.index")
+from weights.checkpoints import (
+    INDEX, checkpoint_path, checkpoint_steps, first_line, is_whole, list_checkpoints, matching_names)
+
 _DATA = re.compile(r"(model-[0-9]+)\.data-[0-9]{5}-of-[0-9]{5}")
 # the last two are what TensorFlow's own writers leave
 _PARTIAL = re.compile(r"\.writing-.*|model-[0-9]+\..*\.tempstate[0-9]+|checkpoint\.tmp[0-9a-f]+")
@@ -80,10 +82,10 @@ def write_checkpoint(save, folder, step, max_to_keep):
     Raises:
         CheckpointError: the disk is full, fails, or is not writable; the checkpoints before are as they were
     """
-    path = _path(folder, step)
+    path = checkpoint_path(folder, step)
     with _explained(path, folder):
         _place(_write(save, folder, step), folder)
-    steps = [other for other in _steps(folder) if other <= step]
+    steps = [other for other in checkpoint_steps(folder) if other <= step]
     with _explained(os.path.join(folder, "checkpoint"), folder):
         _write_state(folder, steps[:max_to_keep])
         for old in steps[max_to_keep:]:
@@ -97,83 +99,14 @@ def clean_folder(folder):
     are removed. To be called before `--resume` looks for a checkpoint, and only by the training that owns the folder.
     """
     try:
-        for name in _names(folder, _WRITTEN):
+        for name in matching_names(folder, _WRITTEN):
             _place(os.path.join(folder, name), folder)
     except OSError:
         return    # its data may have been moved and its index not; the next start tries again
-    orphans = [name for name in _names(folder, _DATA)
+    orphans = [name for name in matching_names(folder, _DATA)
                if not os.path.exists(os.path.join(folder, _DATA.fullmatch(name)[1] + ".index"))]
-    for name in _names(folder, _PARTIAL) + orphans:
+    for name in matching_names(folder, _PARTIAL) + orphans:
         _remove(os.path.join(folder, name))
-
-
-def list_checkpoints(folder):
-    """Returns: list of str, paths without ".index" of the checkpoints in a folder, the highest step first"""
-    return [_path(folder, step) for step in _steps(folder)]
-
-
-def is_whole(path):
-    """
-    Read all of a checkpoint, one tensor at a time. TensorFlow compares each with its checksum.
-
-    Args:
-        path (str): without ".index"
-
-    Returns:
-        None if it is whole, else the reason as one line
-    """
-    try:
-        reader = tfv1.train.NewCheckpointReader(path)
-        names = reader.get_variable_to_shape_map()
-        for name in names:
-            reader.get_tensor(name)
-    # a damaged file fails in many ways
-    except Exception as e:
-        return _first_line(e).replace(os.path.join(os.path.dirname(path), ""), "")
-    return None if names else "it has no tensors"
-
-
-def newest_whole_checkpoint(folder, warn):
-    """
-    Args:
-        folder (str): of a run
-        warn (callable): is given a line for each damaged checkpoint that is passed over
-
-    Returns:
-        str, the path without ".index" of the newest checkpoint that is whole; None where there is no checkpoint
-
-    Raises:
-        UserError: there are checkpoints, but all are damaged
-    """
-    paths = list_checkpoints(folder)
-    for path, older in zip(paths, paths[1:] + [None]):
-        reason = is_whole(path)
-        if reason is None:
-            return path
-        if older:
-            warn(f"{path} is damaged ({reason}), going back to {os.path.basename(older)}")
-    if paths:
-        raise UserError(f"{folder}: all of its {len(paths)} checkpoints are damaged, the oldest is {path} ({reason}); "
-                        "bring one back from a copy, or train anew with --overwrite")
-    return None
-
-
-def _path(folder, step):
-    return os.path.join(folder, f"model-{step}")
-
-
-def _names(folder, pattern):
-    """The names in a folder that match as a whole; none where there is no folder."""
-    try:
-        return sorted(name for name in os.listdir(folder) if pattern.fullmatch(name))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _steps(folder):
-    steps = [int(_INDEX.fullmatch(name)[1]) for name in _names(folder, _INDEX)
-             if os.path.isfile(os.path.join(folder, name))]
-    return sorted(steps, reverse=True)
 
 
 def _write(save, folder, step):
@@ -182,7 +115,7 @@ def _write(save, folder, step):
     _remove(writing)    # of a killed process with the same number
     try:
         os.makedirs(writing)
-        save(_path(writing, step))
+        save(checkpoint_path(writing, step))
         for name in os.listdir(writing):
             _sync(os.path.join(writing, name))
         _sync(writing)
@@ -194,8 +127,8 @@ def _write(save, folder, step):
 
 def _place(written, folder):
     """Move a checkpoint into the folder, the index last. May be cut short anywhere and called again."""
-    for pattern in _DATA, _INDEX:
-        for name in _names(written, pattern):
+    for pattern in _DATA, INDEX:
+        for name in matching_names(written, pattern):
             os.replace(os.path.join(written, name), os.path.join(folder, name))
         _sync(folder)
     os.rmdir(written)
@@ -215,9 +148,9 @@ def _write_state(folder, steps):
 
 
 def _delete(folder, step):
-    path = _path(folder, step)
+    path = checkpoint_path(folder, step)
     os.remove(path + ".index")    # first, as data without it is taken for nothing
-    for name in _names(folder, _DATA):
+    for name in matching_names(folder, _DATA):
         if _DATA.fullmatch(name)[1] == os.path.basename(path):
             os.remove(os.path.join(folder, name))
 
@@ -244,19 +177,13 @@ def _sync(path):
         os.close(descriptor)
 
 
-def _first_line(error):
-    """What an error says, of TensorFlow's without the lines about the graph."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return getattr(error, "strerror", None) or next((line for line in lines if "; " in line), lines[0])
-
-
 @contextlib.contextmanager
 def _explained(path, folder):
     """Turn what a disk can do to a writer into a CheckpointError about `path`."""
     try:
         yield
     except (OSError, tfv1.errors.OpError) as e:
-        reason = _first_line(e).rpartition("; ")[2]
+        reason = first_line(e).rpartition("; ")[2]
         whole = next((other for other in list_checkpoints(folder) if is_whole(other) is None), None)
         remedy = "free space" if "space" in reason or "quota" in reason else "mend that"
         raise CheckpointError(

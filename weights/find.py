@@ -5,7 +5,7 @@ from tensorpack import tfv1
 from tensorpack.utils import logger
 
 from common import UserError
-from training.checkpoint import newest_whole_checkpoint
+from weights.checkpoints import newest_whole_checkpoint
 
 
 def find_run(load, option="--load"):

@@ -20,9 +20,8 @@ from tensorpack.tfutils.sessinit import JustCurrentSession
 from tensorpack.train import Trainer
 
 from training import checkpoint
-from training.checkpoint import (
-    CheckpointError, CheckpointSaver, clean_folder, is_whole, list_checkpoints, newest_whole_checkpoint,
-    write_checkpoint)
+from training.checkpoint import CheckpointError, CheckpointSaver, clean_folder, write_checkpoint
+from weights.checkpoints import is_whole, list_checkpoints, newest_whole_checkpoint
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
