@@ -9,7 +9,7 @@ from common import ArgumentParser, UserError, exit_on_user_error, prepare_traini
 
 from tensorpack import tfv1
 from tensorpack.callbacks import (
-    EnableCallbackIf, MergeAllSummaries, MovingAverageSummary, RunUpdateOps, ScheduledHyperParamSetter, TFEventWriter)
+    EnableCallbackIf, MergeAllSummaries, MovingAverageSummary, RunUpdateOps, TFEventWriter)
 from tensorpack.input_source import QueueInput
 from tensorpack.tfutils.sessinit import JustCurrentSession, SaverRestore
 from tensorpack.train import TrainConfig, launch_train_with_config
@@ -20,7 +20,8 @@ import distributed
 from training.callbacks import EpochLength, Evaluation, Progress, StopOnSignal
 from training.checkpoint import CheckpointSaver, clean_folder, list_checkpoints
 from config import AttrDict, config, finalize_configs, load_config, save_config
-from modeling.generalized_rcnn import GeneralizedRCNN, total_batch
+from modeling.generalized_rcnn import GeneralizedRCNN
+from training.schedule import Schedule, total_batch
 from weights.files import read_weights
 from weights.find import find_run
 from weights.fit import check_fit, network_variables
@@ -28,39 +29,6 @@ from weights.load import LoadWeights
 from training.trainers import make_trainer
 
 FEED_PATIENCE = 30    # seconds in which the thread that feeds images must end behind a training
-
-
-class Schedule:
-    """
-    Learning rate and length of a training. Both are configured for 8 images a step.
-
-    Args:
-        cfg (AttrDict): the TRAIN part of a config
-    """
-
-    def __init__(self, cfg):
-        batch = total_batch(cfg)
-        # smaller batches are accumulated to the largest multiple within 8
-        effective_batch = batch * max(8 // batch, 1)
-        self.base = cfg.BASE_LR * effective_batch / 8
-        self.warmup, self.warmup_init = cfg.WARMUP, min(cfg.WARMUP_INIT_LR, self.base)
-        *self.drops, self.num_steps = [max(int(step * 8 / batch), 1) for step in cfg.LR_SCHEDULE]
-        self.steps_per_epoch = min(cfg.STEPS_PER_EPOCH, self.num_steps)
-        self.num_epochs = -(-self.num_steps // self.steps_per_epoch)
-
-    def learning_rate(self, step):
-        """The rate of the step after `step` steps: a linear warm-up, then constant but for the tenfold drops."""
-        rate = self.base * 0.1 ** sum(step >= drop for drop in self.drops)
-        if step < self.warmup:
-            rate = min(rate, self.warmup_init + (self.base - self.warmup_init) * step / self.warmup)
-        return rate
-
-    def setter(self):
-        """Returns: the tensorpack callback that follows the schedule"""
-        around_drops = {step for drop in self.drops for step in (drop - 1, drop)}
-        corners = sorted({0, self.warmup, self.num_steps * 2} | around_drops)
-        return ScheduledHyperParamSetter(
-            "learning_rate", [(step, self.learning_rate(step)) for step in corners], interp="linear", step_based=True)
 
 
 def parse_args():

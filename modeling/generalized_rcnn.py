@@ -22,6 +22,7 @@ from modeling.layers import float32_variables, on_rois
 from modeling.losses import image_shares
 from modeling.mask_head import mask_targets, maskrcnn_loss, maskrcnn_upxconv_head
 from training.optimizers import AccumulatedOptimizer, LossScaledOptimizer
+from training.schedule import accumulated_steps
 from modeling.padding import NoPadding, Padding, round_up
 from modeling.roi_pool import in_order_of_boxes, multilevel_roi_align
 from modeling.rpn import generate_proposals, rpn_head, rpn_losses
@@ -343,16 +344,6 @@ class GeneralizedRCNN(ModelDesc):
             opt = optimizer.apply_grad_processors(opt, [GlobalNormClip(cfg.GRADIENT_CLIP * steps)])
         opt = AccumulatedOptimizer(opt, steps) if steps > 1 else opt
         return LossScaledOptimizer(opt) if cfg.PRECISION == "float16" else opt
-
-
-def total_batch(cfg):
-    """Args: cfg (AttrDict): the TRAIN part of a config. Returns: int, images in a step on all GPUs"""
-    return max(cfg.NUM_GPUS, 1) * cfg.IMS_PER_GPU
-
-
-def accumulated_steps(cfg):
-    """Args: cfg (AttrDict): the TRAIN part of a config. Returns: int, steps whose gradients are applied together"""
-    return max(8 // total_batch(cfg), 1)
 
 
 def _box_stages(cfg):

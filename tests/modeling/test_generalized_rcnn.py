@@ -16,7 +16,7 @@ from common import prepare_training
 from data.batch import pad_batch
 from graph import set_variables, variable_shapes
 from inference.frozen import freeze
-from modeling.generalized_rcnn import GeneralizedRCNN, accumulated_steps, total_batch
+from modeling.generalized_rcnn import GeneralizedRCNN
 from inference.predictor import Predictor
 from weights.fit import network_variables
 from network import SIZES, Network, batch_of
@@ -424,13 +424,6 @@ def test_a_batch_has_the_mean_of_the_losses_and_gradients_of_its_images(make_con
 
 
 # optimizer ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("ims_per_gpu, num_gpus, batch, steps", [
-    (1, 0, 1, 8), (1, 1, 1, 8), (2, 2, 4, 2), (3, 1, 3, 2), (8, 1, 8, 1), (2, 8, 16, 1)])
-def test_steps_are_accumulated_to_eight_images_at_most(make_config, ims_per_gpu, num_gpus, batch, steps):
-    cfg = make_config(f"TRAIN.IMS_PER_GPU={ims_per_gpu}", f"TRAIN.NUM_GPUS={num_gpus}").TRAIN
-    assert (total_batch(cfg), accumulated_steps(cfg)) == (batch, steps)
-
-
 def positions_after_steps(cfg, slopes):
     """Where a variable that starts at 0 is after each step whose loss has the given slope."""
     with tf.Graph().as_default(), tfv1.Session() as sess:

@@ -1,0 +1,53 @@
+"""How long a training is, its learning rate, and how many images an update of the weights takes."""
+from tensorpack.callbacks import ScheduledHyperParamSetter
+
+REFERENCE_BATCH = 8    # images an update that learning rate and schedule are configured for
+
+
+def total_batch(cfg):
+    """Args: cfg (AttrDict): the TRAIN part of a config. Returns: int, images in a step on all GPUs"""
+    return max(cfg.NUM_GPUS, 1) * cfg.IMS_PER_GPU
+
+
+def accumulated_steps(cfg):
+    """
+    Smaller batches are accumulated to the largest multiple within 8 images.
+
+    Args:
+        cfg (AttrDict): the TRAIN part of a config
+
+    Returns:
+        int, steps whose gradients are applied together
+    """
+    return max(REFERENCE_BATCH // total_batch(cfg), 1)
+
+
+class Schedule:
+    """
+    Learning rate and length of a training. Both are configured for 8 images a step.
+
+    Args:
+        cfg (AttrDict): the TRAIN part of a config
+    """
+
+    def __init__(self, cfg):
+        batch = total_batch(cfg)
+        self.base = cfg.BASE_LR * (batch * accumulated_steps(cfg)) / REFERENCE_BATCH
+        self.warmup, self.warmup_init = cfg.WARMUP, min(cfg.WARMUP_INIT_LR, self.base)
+        *self.drops, self.num_steps = [max(int(step * REFERENCE_BATCH / batch), 1) for step in cfg.LR_SCHEDULE]
+        self.steps_per_epoch = min(cfg.STEPS_PER_EPOCH, self.num_steps)
+        self.num_epochs = -(-self.num_steps // self.steps_per_epoch)
+
+    def learning_rate(self, step):
+        """The rate of the step after `step` steps: a linear warm-up, then constant but for the tenfold drops."""
+        rate = self.base * 0.1 ** sum(step >= drop for drop in self.drops)
+        if step < self.warmup:
+            rate = min(rate, self.warmup_init + (self.base - self.warmup_init) * step / self.warmup)
+        return rate
+
+    def setter(self):
+        """Returns: the tensorpack callback that follows the schedule"""
+        around_drops = {step for drop in self.drops for step in (drop - 1, drop)}
+        corners = sorted({0, self.warmup, self.num_steps * 2} | around_drops)
+        return ScheduledHyperParamSetter(
+            "learning_rate", [(step, self.learning_rate(step)) for step in corners], interp="linear", step_based=True)
