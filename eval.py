@@ -18,14 +18,6 @@ MAX_BAD_IMAGES = 0.1    # share of a data set's images that may be unreadable
 BATCHES_A_ROUND = 8     # of each rank of a job, until the chief has their results
 
 
-def _check_size(record, image):
-    """Refuse an image that is not of the size in the annotation file, to which masks are tied."""
-    height, width = image.shape[:2]
-    if (height, width) != (record.height, record.width):
-        raise UserError(f"{record.file_name} is {width}x{height}, but its annotation says "
-                        f"{record.width}x{record.height}; mend the one or the other")
-
-
 def predict_dataset(predict, dataset, cfg, results):
     """
     Detect the objects in all images of a data set. An image that cannot be used is named on stderr and left out. The
@@ -44,9 +36,7 @@ def predict_dataset(predict, dataset, cfg, results):
         return resize_shape(record.height, record.width, cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
 
     def load(i):
-        image = data.load_image(records[i].file_name)
-        _check_size(records[i], image)
-        return image
+        return data.load_image(records[i].file_name, (records[i].height, records[i].width))
 
     def finish(i, _, found):
         return detections_to_coco(records[i].image_id, found, dataset.category_ids)

@@ -144,11 +144,8 @@ class TrainMapper:
         short_edge = int(rng.integers(self.short_edge_range[0], self.short_edge_range[1], endpoint=True))
         flip = rng.random() < 0.5
 
-        image = load_image(record.file_name)
-        old_size = image.shape[:2]
-        if old_size != (record.height, record.width):
-            raise UserError(f"{record.file_name}: {old_size[1]} pixels wide and {old_size[0]} high, but annotated as "
-                            f"{record.width} wide and {record.height} high; correct the annotations")
+        old_size = record.height, record.width
+        image = load_image(record.file_name, old_size)
         new_size = resize_shape(*old_size, short_edge, self.max_size)
         image = resize_image(image, *new_size)
         boxes = augment.resize_boxes(record.boxes, old_size, new_size)

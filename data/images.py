@@ -5,26 +5,45 @@ import numpy as np
 from common import UserError
 
 
-def load_image(path):
+def load_image(path, size=None):
     """
-    Read an image file as its pixels are stored, without turning it as EXIF says.
+    Read an image file as a person sees it: turned and mirrored as its EXIF orientation says. Where it was annotated as
+    its pixels are stored, which its annotated size tells, it is read so. Where both have that size, as with square
+    images and those that are upside down, it is turned.
 
     Args:
         path (str)
+        size: (height, width) that the image was annotated with, if any
 
     Returns:
         uint8 (h, w, 3) BGR
 
     Raises:
-        UserError: the file cannot be read, is cut short or is no image
+        UserError: the file cannot be read, is cut short or is no image, or is of another size than annotated
     """
+    content = _read(path)
+    image = _decode(path, content, cv2.IMREAD_COLOR)
+    if size is None or image.shape[:2] == tuple(size):
+        return image
+    stored = _decode(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if stored.shape[:2] == tuple(size):
+        return stored
+    raise UserError(f"{path}: {image.shape[1]} pixels wide and {image.shape[0]} high, but annotated as {size[1]} wide "
+                    f"and {size[0]} high; correct the annotations")
+
+
+def _read(path):
     try:
-        content = np.fromfile(path, dtype=np.uint8)
+        return np.fromfile(path, dtype=np.uint8)
     except OSError as e:
         raise UserError(f"{path}: cannot be read ({e.strerror}); check the path") from None
+
+
+def _decode(path, content, flags):
+    """Returns: uint8 (h, w, 3) of the bytes of a file; `flags` are those of cv2.imdecode"""
     try:
         # unlike imread, imdecode refuses a JPEG file that is cut short
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if content.size else None
+        image = cv2.imdecode(content, flags) if content.size else None
     except cv2.error:
         image = None
     if image is None:

@@ -68,7 +68,7 @@ def test_an_image_of_another_size_than_its_annotation_is_not_evaluated(tmp_path,
     dataset = make_dataset(tmp_path, [(20, 20)] * 11)
     dataset.records[0].width = 21
     assert len(predict_all(fake_predict([(0, 0, 9, 9)]), dataset, small_config)) == 10
-    assert "20x20" in capsys.readouterr().err
+    assert "20 pixels wide and 20 high, but annotated as 21 wide" in capsys.readouterr().err
 
 
 def test_evaluating_a_data_set_writes_its_results_and_reports_each_class(tmp_path, small_config):

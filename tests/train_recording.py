@@ -58,10 +58,10 @@ def hang_before_fifth_step(self, context):
     return before_run(self, context)
 
 
-def hang_in_evaluation(path):
+def hang_in_evaluation(path, size):
     if os.environ.get("HANG") == "evaluation" and distributed.rank() == 1:
         hang()
-    return load_image(path)
+    return load_image(path, size)
 
 
 callbacks.Progress._before_run = hang_before_fifth_step

@@ -1,3 +1,6 @@
+import itertools
+import struct
+
 import common  # noqa: F401
 import cv2
 import numpy as np
@@ -44,6 +47,57 @@ def test_a_progressive_jpeg_that_is_cut_short_is_refused(tmp_path):
 def test_a_path_that_is_no_file_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="cannot be read"):
         data.load_image(str(tmp_path / name))
+
+
+# orientation ------------------------------------------------------------------------------------------------------
+TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT = 50, 100, 150, 200
+
+
+def write_photo(path, orientation, height=40, width=60):
+    """Write a JPEG of four grey quarters, of which EXIF says how to turn them."""
+    image = np.zeros((height, width, 3), np.uint8)
+    rows, columns = (slice(0, height // 2), slice(height // 2, None)), (slice(0, width // 2), slice(width // 2, None))
+    for grey, (y, x) in zip((TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT), itertools.product(rows, columns)):
+        image[y, x] = grey
+    jpeg = cv2.imencode(".jpg", image)[1].tobytes()
+    # a TIFF header and one entry: tag 0x0112 is the orientation, a 16-bit number
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
+    return str(path)
+
+
+def quarters(image):
+    """Returns: the grey of the four quarters of an image, row by row"""
+    h, w = image.shape[:2]
+    return [round(int(image[y, x, 0]), -1) // 10 * 10 for y in (h // 4, 3 * h // 4) for x in (w // 4, 3 * w // 4)]
+
+
+AS_STORED = [TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT]
+TURNED = [BOTTOM_LEFT, TOP_LEFT, BOTTOM_RIGHT, TOP_RIGHT]    # by 90 degrees clockwise, which is orientation 6
+
+
+def test_an_image_is_turned_as_a_person_sees_it(tmp_path):
+    image = data.load_image(write_photo(tmp_path / "photo.jpg", orientation=6))
+    assert image.shape == (60, 40, 3) and quarters(image) == TURNED
+
+
+def test_an_image_that_was_annotated_as_it_is_stored_is_not_turned(tmp_path):
+    path = write_photo(tmp_path / "photo.jpg", orientation=6)
+    stored, turned = data.load_image(path, (40, 60)), data.load_image(path, (60, 40))
+    assert stored.shape == (40, 60, 3) and quarters(stored) == AS_STORED
+    assert turned.shape == (60, 40, 3) and quarters(turned) == TURNED
+
+
+def test_where_both_ways_have_the_annotated_size_the_image_is_turned(tmp_path):
+    square = data.load_image(write_photo(tmp_path / "square.jpg", orientation=6, width=40), (40, 40))
+    upside_down = data.load_image(write_photo(tmp_path / "upside_down.jpg", orientation=3), (40, 60))
+    assert quarters(square) == TURNED and quarters(upside_down) == AS_STORED[::-1]
+
+
+def test_an_image_of_another_size_than_annotated_is_refused(tmp_path):
+    path = write_photo(tmp_path / "photo.jpg", orientation=6)
+    with pytest.raises(UserError, match="photo.jpg: 40 pixels wide and 60 high, but annotated as 60 wide and 41 high"):
+        data.load_image(path, (41, 60))
 
 
 # resizing ---------------------------------------------------------------------------------------------------------
