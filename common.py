@@ -1,42 +1,103 @@
-"""What several parts share. Importing this module prepares TensorFlow and comes before any other import of it."""
+"""
+TensorFlow made ready, and what several parts share. Importing this module comes before any other import of TensorFlow.
+
+A command of this project also starts quietly: its terminal shows what the project has to say. Another program that
+imports a part of it keeps its environment but for two variables of TensorFlow, its logging and its file descriptors.
+"""
 import argparse
 import contextlib
-import glob
-import hashlib
+import functools
 import logging
 import os
 import sys
 import tempfile
+import threading
+
+ROOT = os.path.dirname(os.path.abspath(__file__))
+# the files at the root and the packages that commands are made of: `./train.py`, `python -m benchmarks.predict`
+COMMANDS = ("train.py", "predict.py", "benchmarks", "data", "docs", "export", "metrics", "weights", "web")
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"    # tensorpack's layers are Keras 2 layers
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")    # of TensorFlow's C++ log, only what is fatal
 # without it, every large tensor comes from the system as new pages, which takes longer than filling it
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")
-os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")    # what goes wrong with a file is said in our words
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")    # NumPy's products here are small, threads only slow them down
 
 
 class UserError(Exception):
     """A mistake that the user can mend. Its message is one line that names the thing and says what to do."""
 
 
+# a quiet start ------------------------------------------------------------------------------------------------------
+def _is_own_command():
+    """Returns: bool, whether this process is a command of this project, and not a program that imports it"""
+    # multiprocessing calls the program that started a process so
+    main = sys.modules.get("__mp_main__", sys.modules["__main__"])
+    path = getattr(main, "__file__", None)
+    if path is None:
+        # `python -m data.NAME` imports the package before it knows the file
+        return sys.argv[:1] == ["-m"] and os.path.realpath(sys.path[0]) == os.path.realpath(ROOT)
+    return os.path.relpath(os.path.realpath(path), os.path.realpath(ROOT)).split(os.sep)[0] in COMMANDS
+
+
+class _NativeStderr:
+    """
+    File descriptor 2 of a command, where native libraries print; Python's own stderr gets a descriptor of its own. Any
+    number of threads silence it at once: the first turns it away from the terminal, the last turns it back.
+    """
+
+    def __init__(self):
+        self._terminal, self._sink = os.dup(2), tempfile.TemporaryFile(buffering=0)    # noqa: SIM115
+        self._lock, self._num_silent = threading.Lock(), 0
+        sys.stderr.flush()
+        sys.stderr = open(self._terminal, "w", buffering=1, closefd=False,    # noqa: SIM115
+                          encoding=sys.stderr.encoding, errors=sys.stderr.errors)
+
+    def silence(self):
+        with self._lock:
+            if not self._num_silent:
+                self._sink.seek(0)
+                self._sink.truncate()
+                os.dup2(self._sink.fileno(), 2)
+            self._num_silent += 1
+
+    def restore(self, show):
+        """Args: show (bool): what was printed meanwhile goes to the terminal after all"""
+        with self._lock:
+            self._num_silent -= 1
+            if not self._num_silent:
+                os.dup2(self._terminal, 2)
+            if show:
+                self._sink.seek(0)
+                os.write(self._terminal, self._sink.read())
+
+
 @contextlib.contextmanager
-def silenced_stderr():
-    """Keep from the terminal what libraries print to file descriptor 2; show it after all when an exception escapes."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            sink.seek(0)
-            os.write(saved, sink.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+def silenced_native(show_on_error=False):
+    """
+    A context in which a command keeps from the terminal what native libraries print to file descriptor 2. Python's
+    stderr is heard, and another program's descriptors are left alone.
+
+    Args:
+        show_on_error (bool): show it after all when an exception leaves the context
+    """
+    if _native_stderr is None:
+        yield
+        return
+    _native_stderr.silence()
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        _native_stderr.restore(show=failed and show_on_error)
+
+
+IS_COMMAND = _is_own_command()
+_native_stderr = _NativeStderr() if IS_COMMAND and sys.stderr else None
+if IS_COMMAND:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")    # of TensorFlow's C++ log, only what is fatal
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")    # what goes wrong with a file is said in our words
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")    # NumPy's products here are small, threads only slow them down
 
 
 def _not_in_environment(error):
@@ -47,8 +108,7 @@ def _not_in_environment(error):
 
 try:
     # TensorFlow announces its CUDA plug-ins before its log level can be set
-    with silenced_stderr():
-        import numpy as np
+    with silenced_native(show_on_error=True):
         import tensorflow as tf
         import tensorpack
         import tqdm
@@ -56,11 +116,14 @@ try:
         from tensorflow.python.framework.test_util import IsMklEnabled
         from tensorpack.tfutils.sesscreate import NewSessionCreator
 except ModuleNotFoundError as e:
+    if not IS_COMMAND:
+        raise
     _not_in_environment(e)
 
 tf.compat.v1.disable_control_flow_v2()    # loops and conditions as plain ops of the one graph
 
 
+# commands -----------------------------------------------------------------------------------------------------------
 def exit_on_user_error(main):
     """
     Run a command's `main()`; end with one line on stderr and status 2 when it raises `UserError`.
@@ -92,38 +155,7 @@ def warn(line):
     tqdm.tqdm.write(line, file=sys.stderr)
 
 
-def visible_gpus():
-    """Returns: int, how many GPUs TensorFlow sees"""
-    with silenced_stderr():
-        return len(tf.config.list_physical_devices("GPU"))
-
-
-def lacks_onednn():
-    """Returns: bool, whether this is a CPU on which TensorFlow does not take the kernels of oneDNN"""
-    return not visible_gpus() and not IsMklEnabled()
-
-
-def prepare_training():
-    """
-    To be called before a training. On a CPU the threads of TensorFlow's gradient of CropAndResize lose what two of them
-    add to one pixel, which changes the backbone's gradient by some percent, unless TensorFlow is asked to be
-    deterministic. A GPU loses nothing, and has no deterministic kernel of it.
-    """
-    if not visible_gpus():
-        tf.config.experimental.enable_op_determinism()
-
-
-def resize_shape(height, width, short_edge, max_size):
-    """
-    The size of an image whose short edge becomes `short_edge`, or less where the long edge would exceed `max_size`.
-
-    Returns:
-        (int, int): height and width, rounded, at least 1
-    """
-    scale = min(short_edge / min(height, width), max_size / max(height, width))
-    return max(int(height * scale + 0.5), 1), max(int(width * scale + 0.5), 1)
-
-
+# files --------------------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
 def whole_file(path, mode="w", **kwargs):
     """
@@ -158,37 +190,27 @@ def writing(path):
                         "choose another place") from None
 
 
-def digest(path):
+# TensorFlow ---------------------------------------------------------------------------------------------------------
+@functools.cache
+def visible_gpus():
+    """Returns: int, how many GPUs TensorFlow sees"""
+    with silenced_native(show_on_error=True):
+        return len(tf.config.list_physical_devices("GPU"))
+
+
+def lacks_onednn():
+    """Returns: bool, whether this is a CPU on which TensorFlow does not take the kernels of oneDNN"""
+    return not visible_gpus() and not IsMklEnabled()
+
+
+def prepare_training():
     """
-    Args:
-        path (str): a file, or what the names of several begin with, as those of a checkpoint do
-
-    Returns:
-        str, a hash of their contents
+    To be called before a training. On a CPU the threads of TensorFlow's gradient of CropAndResize lose what two of them
+    add to one pixel, which changes the backbone's gradient by some percent, unless TensorFlow is asked to be
+    deterministic. A GPU loses nothing, and has no deterministic kernel of it.
     """
-    found = hashlib.sha256()
-    for name in [path] if os.path.isfile(path) else sorted(glob.glob(glob.escape(path) + ".*")):
-        with open(name, "rb") as f:
-            while block := f.read(2 ** 20):
-                found.update(block)
-    return found.hexdigest()
-
-
-def pad_batch(images):
-    """
-    Stack images of different sizes, padded with zeros at the right and the bottom.
-
-    Args:
-        images (list): of uint8 (h, w, 3) arrays
-
-    Returns:
-        uint8 (B, H, W, 3), and int32 (B, 2): the true height and width of each image
-    """
-    sizes = np.array([image.shape[:2] for image in images], dtype=np.int32)
-    batch = np.zeros((len(images), *sizes.max(axis=0), 3), dtype=np.uint8)
-    for padded, image, (h, w) in zip(batch, images, sizes):
-        padded[:h, :w] = image
-    return batch, sizes
+    if not visible_gpus():
+        tf.config.experimental.enable_op_determinism()
 
 
 class QuietSessionCreator(NewSessionCreator):
@@ -203,7 +225,7 @@ class QuietSessionCreator(NewSessionCreator):
 
     def create_session(self):
         first = tf.no_op(name="first_run")
-        with silenced_stderr():
+        with silenced_native(show_on_error=True):
             sess = super().create_session()
             sess.run(first)
             return sess
@@ -216,5 +238,6 @@ class _ProjectOnly(logging.Filter):
         return record.levelno >= logging.WARNING or not record.pathname.startswith(os.path.dirname(tensorpack.__file__))
 
 
-logging.getLogger("tensorpack").handlers[0].addFilter(_ProjectOnly())
-logging.raiseExceptions = False    # tensorpack's record of a failed training is malformed
+if IS_COMMAND:
+    logging.getLogger("tensorpack").handlers[0].addFilter(_ProjectOnly())
+    logging.raiseExceptions = False    # tensorpack's record of a failed training is malformed

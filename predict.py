@@ -5,8 +5,6 @@
     result = detector(cv2.imread("image.png"))
     result.boxes, result.scores, result.labels, result.masks, result.class_names
 """
-import common    # first: it prepares the environment, or says how to
-
 import argparse
 import collections
 import contextlib
@@ -15,12 +13,14 @@ import os
 import sys
 import time
 
+import common  # first: it prepares the environment, or says how to
+from common import UserError
+
 import cv2
 
 import data
 import distributed
 import eval as evaluation
-from common import UserError
 from config import inference_settings
 from inference import video
 from inference.detections import detections_to_coco
@@ -29,7 +29,7 @@ from inference.results import ResultsFile, has_partial, partial_path, remove_par
 from inference.stream import detect_stream, progress_bar
 from metrics.coco import curves_path
 from viz.detections import draw_detections
-from weights.files import read_weights, save_weights
+from weights.files import digest, read_weights, save_weights
 from weights.find import find_run
 
 BENCHMARK_ROUNDS = 5    # batches that are timed
@@ -299,7 +299,7 @@ def evaluate_model(load, words, output, resume=False):
                             "go on with it, or remove that file")
     _make_folder(os.path.dirname(os.path.abspath(output)))
     predict = load_network(cfg, weights_path)
-    network = {"its weights": common.digest(weights_path), **inference_settings(cfg)} if distributed.is_chief() else {}
+    network = {"its weights": digest(weights_path), **inference_settings(cfg)} if distributed.is_chief() else {}
     metrics = {}
     for dataset, path in zip(datasets, outputs):
         key = {**network, "its images": [[record.image_id, record.file_name] for record in dataset.records]}

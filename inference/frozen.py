@@ -80,7 +80,7 @@ def _optimize(outputs):
     if not common.visible_gpus():
         for node in meta_graph.graph_def.node:
             node.device = "/job:localhost/replica:0/task:0/device:CPU:0"
-    with common.silenced_stderr():
+    with common.silenced_native(show_on_error=True):
         return tf_optimizer.OptimizeGraph(common.QuietSessionCreator().config, meta_graph)
 
 

@@ -207,14 +207,14 @@ def test_a_video_becomes_a_drawn_video_and_a_json_of_its_frames(run_folder, tmp_
     assert "1 image and 5 frames" in capsys.readouterr().out
 
 
-def test_a_bad_video_does_not_stop_the_others(run_folder, tmp_path, capfd):
+def test_a_bad_video_does_not_stop_the_others(run_folder, tmp_path, capsys):
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"no video")
     good = write_video(tmp_path / "good.mp4")
     with pytest.raises(common.UserError, match="1 of 2"):
         predict.main(["--load", run_folder, "--predict", str(bad), good, "--output", str(tmp_path / "out")])
     assert sorted(os.listdir(tmp_path / "out")) == ["good.json", "good.mp4"]
-    lines = capfd.readouterr().err.strip().splitlines()
+    lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and "bad.mp4" in lines[0]
 
 

@@ -1,11 +1,15 @@
 """Weight files: reading them, whoever wrote them, and writing .npz."""
+import glob
+import hashlib
+import os
 import zipfile
 import zlib
+
+from common import UserError, whole_file
 
 import numpy as np
 from tensorpack import tfv1
 
-from common import UserError, whole_file
 from weights import detectron, safe_pickle
 from weights.fit import is_network
 
@@ -52,3 +56,19 @@ def save_weights(path, weights):
         raise UserError(f"{path} is not written: there are no weights of an R-CNN in the model")
     with whole_file(path, "wb") as f:
         np.savez(f, **weights)
+
+
+def digest(path):
+    """
+    Args:
+        path (str): a file, or what the names of several begin with, as those of a checkpoint do
+
+    Returns:
+        str, a hash of their contents
+    """
+    sha256 = hashlib.sha256()
+    for name in [path] if os.path.isfile(path) else sorted(glob.glob(glob.escape(path) + ".*")):
+        with open(name, "rb") as f:
+            while block := f.read(2 ** 20):
+                sha256.update(block)
+    return sha256.hexdigest()

@@ -17,6 +17,7 @@ DEADLINE = 120    # seconds for anything, on a loaded machine
 
 # a rank that starts its watchdog, waits until all are connected, does `body`, and sleeps as if in a collective
 RANK = """
+__file__ = "train.py"    # starts quietly, as a command
 import json, os, subprocess, sys, time
 from distributed.watchdog import Watchdog
 rank, folder, body, options = int(sys.argv[1]), sys.argv[2], sys.argv[3], json.loads(sys.argv[4])

@@ -390,7 +390,7 @@ def test_a_picture_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_curves_are_drawn_without_a_display_and_leave_pyplot_alone(tmp_path):
-    code = ("import sys, common\nfrom metrics import coco as metrics\n"
+    code = ("__file__ = 'predict.py'    # starts quietly, as a command\nimport sys, common\nfrom metrics import coco as metrics\n"
             "assert 'matplotlib' not in sys.modules\n"
             f"metrics.draw_curves(metrics.compare([], {str(tmp_path / 'gt.json')!r}, False), "
             f"{str(tmp_path / 'curves.png')!r})\n"
