@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := train_log/demo
 IMAGES := datasets/shapes/val
 
-.PHONY: setup horovod demo test test-all lint bench clean
+.PHONY: setup horovod demo test test-all lint mutants bench clean
 
 setup: $(VENV)/ready
 
@@ -48,11 +48,15 @@ test-all: test
 lint: $(VENV)/ready
 	$(BIN)/ruff check
 
+# breaks the program in many places, one at a time; the tests must notice
+mutants: $(VENV)/ready
+	$(BIN)/python tests/mutants.py
+
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.train_step
 	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.traffic
 
 clean:
-	rm -rf $(VENV) train_log datasets/shapes .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) train_log datasets/shapes .pytest_cache .ruff_cache .hypothesis .mutants
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from config import PRECISIONS
+from settings.checks import PRECISIONS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS, TORCHVISION = "ours", "torchvision"

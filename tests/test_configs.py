@@ -4,12 +4,11 @@ import glob
 import os
 import types
 
-import common
 import numpy as np
 import pytest
 
-from conftest import ROOT, finalized_config
 from network import SIZES, Network, batch_of
+from tiny import ROOT, finalized_config
 
 CONFIGS = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "configs", "*.cfg")))
 PUBLISHED = [path for path in CONFIGS if os.path.basename(path) != "demo.cfg"]

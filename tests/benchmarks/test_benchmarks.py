@@ -16,7 +16,7 @@ from tensorpack import tfv1
 
 from benchmarks import kills, metrics, peers, time_steps, torchvision_step, traffic, train_step
 from common import UserError
-from conftest import TINY
+from tiny import TINY
 from benchmarks.complexity import count_parameters
 from modeling.generalized_rcnn import GeneralizedRCNN
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorpack import tfv1
 
 from common import UserError
-from conftest import ROOT
+from tiny import ROOT
 from benchmarks import complexity
 from benchmarks.complexity import AS_MANY_BOXES_AS_ALLOWED, count_flops, count_parameters, measure
 

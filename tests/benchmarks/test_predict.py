@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import predict as benchmark
 from common import UserError
-from conftest import ROOT, TINY
+from tiny import ROOT, TINY
 from data.batch import pad_batch
 from network import Network
 from predict import Detector, main

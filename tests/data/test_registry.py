@@ -20,6 +20,13 @@ def test_data_sets_are_loaded_in_the_order_of_their_names(cfg, tmp_path):
     assert [(d.name, len(d.records)) for d in data.load_datasets(cfg, ["b", "a"])] == [("b", 2), ("a", 3)]
 
 
+def test_the_folder_of_data_sets_may_lie_below_the_home_folder(cfg, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "coco", make_content(1), name="a")
+    cfg.DATA.BASEDIR = "~/coco"
+    assert len(data.load_datasets(cfg, ["a"])[0].records) == 1
+
+
 def test_a_registered_loader_is_called_with_basedir_and_name(cfg, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_LOADERS", {})
     data.register("mine", lambda basedir, name: data.Dataset(name, ("a",), (1,), basedir, []))

@@ -1,0 +1,136 @@
+"""What a config must be like, so that a network can be built and trained from it."""
+from settings import ConfigError
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+def check_config(cfg, is_training):
+    """
+    Args:
+        cfg (AttrDict): complete
+        is_training (bool): also check what only training needs
+
+    Raises:
+        ConfigError: naming the key, its value and the remedy
+    """
+    flat = cfg.flatten()
+    _check(cfg.DATA.NUM_CATEGORY > 0,
+           "DATA.CLASS_NAMES=() is empty; it is filled from DATA.TRAIN or DATA.VAL, or from a run's config.json")
+    _check_length(flat, "DATA.CATEGORY_IDS", cfg.DATA.NUM_CATEGORY, "one for each of DATA.CLASS_NAMES")
+    _check_network(flat)
+    _check_losses(flat)
+    _check_images(flat, is_training)
+    if is_training:
+        _check_training(flat)
+
+
+def _check(condition, message):
+    if not condition:
+        raise ConfigError("config: " + message)
+
+
+def _check_choice(flat, key, choices):
+    _check(flat[key] in choices, f"{key}={flat[key]!r} is not one of {', '.join(map(repr, choices))}")
+
+
+def _check_range(flat, keys, low, high=float("inf")):
+    for key in keys.split():
+        wanted = f"in {low}..{high}" if high < float("inf") else f"{low} or more"
+        _check(low <= flat[key] <= high, f"{key}={flat[key]} must be {wanted}")
+
+
+def _check_length(flat, key, length, what):
+    _check(len(flat[key]) == length, f"{key}={flat[key]} must be {length} numbers, {what}")
+
+
+def _check_groups(flat, key, channels):
+    """Group normalization needs channels that its groups divide; see `layers.GroupNorm`."""
+    _check(all(c % min(32, c // 2) == 0 for c in channels),
+           f"{key}={flat[key]} does not split into groups for GN; take 8, 16, 32 or a multiple of 32")
+
+
+def _check_network(flat):
+    _check_choice(flat, "BACKBONE.NORM", ["FreezeBN", "SyncBN", "GN", "None"])
+    _check_choice(flat, "BACKBONE.FREEZE_AT", [0, 1, 2])
+    _check_choice(flat, "FPN.PROPOSAL_MODE", ["Level", "Joint"])
+    _check_choice(flat, "FPN.NORM", ["None", "GN"])
+    _check_choice(flat, "FPN.FRCNN_HEAD_FUNC",
+                  ["fastrcnn_2fc_head", "fastrcnn_4conv1fc_head", "fastrcnn_4conv1fc_gn_head"])
+    _check_choice(flat, "FPN.MRCNN_HEAD_FUNC", ["maskrcnn_up4conv_head", "maskrcnn_up4conv_gn_head"])
+
+    _check_length(flat, "BACKBONE.RESNET_NUM_BLOCKS", 4, "R50 is (3, 4, 6, 3)")
+    _check(min(flat["BACKBONE.RESNET_NUM_BLOCKS"]) > 0,
+           f"BACKBONE.RESNET_NUM_BLOCKS={flat['BACKBONE.RESNET_NUM_BLOCKS']} must be positive, R50 is (3, 4, 6, 3)")
+    _check_range(flat, "BACKBONE.WIDTH RPN.HEAD_DIM FPN.NUM_CHANNEL FPN.FRCNN_CONV_HEAD_DIM FPN.FRCNN_FC_HEAD_DIM "
+                       "MRCNN.HEAD_DIM", 1)
+    if flat["BACKBONE.NORM"] == "GN":
+        _check_groups(flat, "BACKBONE.WIDTH", [flat["BACKBONE.WIDTH"] * 2 ** i for i in range(6)])
+    if flat["MODE_FPN"]:
+        _check_pyramid(flat)
+    else:
+        _check(not flat["FPN.CASCADE"], "FPN.CASCADE=True needs the pyramid; set MODE_FPN=True, or FPN.CASCADE=False")
+        _check(flat["RPN.ANCHOR_STRIDE"] == 16, f"RPN.ANCHOR_STRIDE={flat['RPN.ANCHOR_STRIDE']} must be 16, C4's")
+    sizes = flat["RPN.ANCHOR_SIZES"]
+    _check(len(sizes) > 0 and min(sizes) > 0, f"RPN.ANCHOR_SIZES={sizes} must be positive numbers, at least one")
+    _check(len(flat["RPN.ANCHOR_RATIOS"]) > 0 and min(flat["RPN.ANCHOR_RATIOS"]) > 0,
+           f"RPN.ANCHOR_RATIOS={flat['RPN.ANCHOR_RATIOS']} must be positive numbers, at least one")
+    _check_length(flat, "FRCNN.BBOX_REG_WEIGHTS", 4, "for x, y, width and height")
+
+    _check_range(flat, "TEST.IMS_PER_BATCH TEST.RESULTS_PER_IM RPN.BATCH_PER_IM FRCNN.BATCH_PER_IM "
+                       "RPN.TRAIN_PRE_NMS_TOPK RPN.TRAIN_POST_NMS_TOPK RPN.TEST_PRE_NMS_TOPK RPN.TEST_POST_NMS_TOPK "
+                       "RPN.TRAIN_PER_LEVEL_NMS_TOPK RPN.TEST_PER_LEVEL_NMS_TOPK", 1)
+    _check_range(flat, "RPN.POSITIVE_ANCHOR_THRESH RPN.NEGATIVE_ANCHOR_THRESH RPN.FG_RATIO RPN.PROPOSAL_NMS_THRESH "
+                       "FRCNN.FG_THRESH FRCNN.FG_RATIO TEST.FRCNN_NMS_THRESH TEST.RESULT_SCORE_THRESH", 0, 1)
+    _check_choice(flat, "TEST.PRECISION", PRECISIONS)
+    # with fewer, rounding decides about the outermost of the mask head's 28 bins
+    _check_range(flat, "MRCNN.GT_RESOLUTION", 56)
+
+
+def _check_pyramid(flat):
+    norms = {"FPN.NUM_CHANNEL": flat["FPN.NORM"], "FPN.FRCNN_CONV_HEAD_DIM": flat["FPN.FRCNN_HEAD_FUNC"],
+             "MRCNN.HEAD_DIM": flat["FPN.MRCNN_HEAD_FUNC"]}
+    for key, norm in norms.items():
+        if norm == "GN" or norm.endswith("_gn_head"):
+            _check_groups(flat, key, [flat[key]])
+    _check(tuple(flat["FPN.ANCHOR_STRIDES"]) == (4, 8, 16, 32, 64),
+           f"FPN.ANCHOR_STRIDES={flat['FPN.ANCHOR_STRIDES']} must be (4, 8, 16, 32, 64), the strides of P2 to P6")
+    _check_length(flat, "RPN.ANCHOR_SIZES", 5, "one for each of FPN.ANCHOR_STRIDES")
+    if flat["FPN.CASCADE"]:
+        ious, weights = flat["CASCADE.IOUS"], flat["CASCADE.BBOX_REG_WEIGHTS"]
+        _check(len(ious) == len(weights) > 1 and all(len(w) == 4 for w in weights) and all(0 <= i <= 1 for i in ious),
+               f"CASCADE.IOUS={ious} must be two or more IoUs in 0..1, with 4 numbers for each of them in "
+               f"CASCADE.BBOX_REG_WEIGHTS={weights}")
+
+
+def _check_losses(flat):
+    for key in ("RPN.LOSS_TYPE", "FRCNN.LOSS_TYPE", "CASCADE.LOSS_TYPE"):
+        _check_choice(flat, key, ["smooth_l1", "sl1", "iou", "giou", "diou", "ciou"])
+    _check_range(flat, "RPN.LOSS_BBOX_WEIGHT FRCNN.LOSS_BBOX_WEIGHT", 0)
+
+
+def _check_images(flat, is_training):
+    sizes = flat["PREPROC.TRAIN_SHORT_EDGE_SIZE"]
+    short_edges = {"TEST": flat["PREPROC.TEST_SHORT_EDGE_SIZE"]}
+    if is_training:
+        _check(len(sizes) == 2 and 0 < sizes[0] <= sizes[1],
+               f"PREPROC.TRAIN_SHORT_EDGE_SIZE={sizes} must be (shortest, longest)")
+        short_edges["TRAIN"] = sizes[1]
+    for key, size in short_edges.items():
+        _check(0 < size <= flat["PREPROC.MAX_SIZE"],
+               f"PREPROC.{key}_SHORT_EDGE_SIZE={size} must be positive and at most "
+               f"PREPROC.MAX_SIZE={flat['PREPROC.MAX_SIZE']}")
+    for key in ("PREPROC.PIXEL_MEAN", "PREPROC.PIXEL_STD"):
+        _check_length(flat, key, 3, "for red, green and blue")
+    _check(min(flat["PREPROC.PIXEL_STD"]) > 0, f"PREPROC.PIXEL_STD={flat['PREPROC.PIXEL_STD']} must be positive")
+
+
+def _check_training(flat):
+    _check_choice(flat, "TRAINER", ["replicated", "horovod"])
+    _check_choice(flat, "TRAIN.COMPRESSION", ["none", "fp16"])
+    _check_choice(flat, "TRAIN.PRECISION", PRECISIONS)
+    schedule = flat["TRAIN.LR_SCHEDULE"]
+    _check(len(schedule) > 0 and list(schedule) == sorted(set(schedule)) and schedule[0] > 0,
+           f"TRAIN.LR_SCHEDULE={schedule} must be growing numbers of steps, the last of which ends the training")
+    _check_range(flat, "TRAIN.IMS_PER_GPU TRAIN.STEPS_PER_EPOCH TRAIN.EVAL_PERIOD TRAIN.CHECKPOINT_PERIOD "
+                       "TRAIN.MAX_TO_KEEP", 1)
+    _check_range(flat, "TRAIN.NUM_GPUS TRAIN.WARMUP TRAIN.SEED DATA.NUM_WORKERS", 0)
