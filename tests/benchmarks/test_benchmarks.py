@@ -43,6 +43,7 @@ def test_a_batch_is_the_same_each_time_with_boxes_inside_the_images():
     assert set(batch["gt_labels"].reshape(-1)) == {1, 2, 3, 4}
 
 
+@pytest.mark.slow
 def test_our_side_takes_steps_on_which_the_loss_falls(monkeypatch):
     monkeypatch.setattr(train_step, "LEARNING_RATE", 0.01)
     monkeypatch.setattr(train_step, "time_steps", lambda step, count, warmup: [step() for _ in range(count)])
@@ -66,6 +67,7 @@ def test_our_side_trains_every_layer_and_each_sends_a_message():
     assert sum(trained.values()) == num_parameters
 
 
+@pytest.mark.slow
 def test_all_measurements_of_a_command_end_in_one_table(tmp_path, monkeypatch, capsys):
     path = tmp_path / "rows.json"
     monkeypatch.delenv("BENCH_TORCH_PYTHON", raising=False)
@@ -138,6 +140,7 @@ def test_masks_of_both_sides_are_the_same_ellipse():
     assert bitmap.mean() == pytest.approx(np.pi / 4, abs=0.01)
 
 
+@pytest.mark.slow
 def test_torchvisions_side_takes_a_step():
     if not importlib.util.find_spec("torchvision"):
         pytest.skip("torchvision is not installed here")
@@ -177,6 +180,7 @@ def test_the_table_of_a_network_made_by_hand():
     assert last.split() == "| net | float16 | 2 | 4.0 | 0.0320 |".split()
 
 
+@pytest.mark.slow
 def test_what_r50_trains_is_all_but_the_stem_and_the_first_stage():
     found = traffic.network_size()
     stem = 7 * 7 * 3 * 64 + 2 * 64
@@ -264,6 +268,7 @@ def test_random_detections_are_partly_right():
     assert mask_util.area(result["segmentation"]) == pytest.approx(0.785 * np.prod(result["bbox"][2:]), rel=0.15)
 
 
+@pytest.mark.slow
 def test_the_two_sides_run_in_a_process_of_their_own_on_what_the_files_hold(tmp_path):
     rng = np.random.default_rng(0)
     truth = metrics.make_truth(rng, num_images=20, num_objects=150, num_classes=3)

@@ -82,6 +82,7 @@ def test_a_network_is_measured_with_as_many_boxes_as_the_config_allows(make_conf
     assert small["flops"] < large["flops"] < 2 * small["flops"]
 
 
+@pytest.mark.slow
 def test_the_command_prints_one_line():
     words = ["@configs/demo.cfg", "RPN.TEST_PER_LEVEL_NMS_TOPK=50", "--size", "192", "256", "--classes", "6"]
     done = subprocess.run(

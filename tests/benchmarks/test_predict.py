@@ -36,6 +36,7 @@ def test_each_stage_and_the_whole_are_measured(files):
     assert all(stage in text for stage in benchmark.STAGES) and "6 detections" in text
 
 
+@pytest.mark.slow
 def test_operations_of_a_frozen_network_are_counted_as_those_of_one_with_variables(files, make_config):
     detector = Detector(files[0], WORDS)
     batch, sizes = pad_batch([cv2.resize(cv2.imread(files[1]), (96, 64))])
@@ -44,6 +45,7 @@ def test_operations_of_a_frozen_network_are_counted_as_those_of_one_with_variabl
     assert benchmark.count_flops(detector.predict.sess, feed) == benchmark.count_flops(network.sess, feed)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table(files, capsys):
     main(["--load", files[0], "--benchmark", files[1], "--config", *WORDS])
     out = capsys.readouterr().out
@@ -58,6 +60,7 @@ def test_an_input_that_is_no_image_is_named(tmp_path, name, content):
         main(["--load", "model.npz", "--benchmark", str(tmp_path / name)])
 
 
+@pytest.mark.slow
 def test_one_measurement_is_a_line_of_json(files):
     command = [sys.executable, "-m", "benchmarks.predict", "--one", files[1], "--load", files[0], "--batch", "1",
                "--precision", "float32", "--short-edge", "64", "--rounds", "1", "--config", *WORDS]
