@@ -1,12 +1,14 @@
 """Each file of `configs/`, with its whole network on small images and few boxes: one training step, and detections."""
 import functools
 import glob
+import json
 import os
 import types
 
 import numpy as np
 import pytest
 
+from graph import variable_shapes
 from network import SIZES, Network, batch_of
 from tiny import ROOT, finalized_config
 
@@ -22,7 +24,6 @@ CHEAP = (
     "TRAIN.IMS_PER_GPU=2", "TRAIN.NUM_GPUS=4", "TRAIN.WARMUP_INIT_LR=1.0", "TRAIN.GRADIENT_CLIP=0.0",
     # the gradients are those of the losses
     "TRAIN.WEIGHT_DECAY=0.0")
-
 
 
 def config_of(path):
@@ -62,6 +63,15 @@ def test_a_file_is_named_after_what_it_is(make_config, path):
         assert cfg.TRAIN.LR_SCHEDULE == make_config(f"TRAIN.LR_SCHEDULE={schedule}").TRAIN.LR_SCHEDULE
 
 
+@pytest.mark.parametrize("path, model", [
+    ("configs/R50-FPN-Mask-1x.cfg", "R50-FPN"), ("configs/R50-C4-Mask-1x.cfg", "R50-C4"),
+    ("configs/R50-FPN-Cascade-Mask-1x.cfg", "R50-FPN-Cascade"), ("configs/R50-FPN-GN-Mask-2x.cfg", "R50-FPN-GN")])
+def test_a_network_has_the_variables_of_the_zoos_model(path, model, golden):
+    cfg = finalized_config(f"@{os.path.join(ROOT, path)}", num_classes=80, tiny=False)
+    with open(f"{golden}/{model}.variables.json", encoding="utf-8") as f:
+        assert variable_shapes(Network(cfg, training=False, run=False).graph) == json.load(f)
+
+
 def test_few_configs_are_as_good_as_others_for_these_tests():
     assert {"configs/R50-FPN-Mask-1x.cfg", "configs/R50-C4-Mask-1x.cfg", "configs/demo.cfg"} <= set(USED)
     assert set(USED) <= set(TRAINED) and len(CONFIGS) - len(TRAINED) < 3
@@ -75,7 +85,7 @@ def cfg(request):
 @pytest.fixture(scope="module")
 def weights(make_weight):
     """The stand-in weights, each made once for all networks that have it."""
-    cached = functools.lru_cache(maxsize=None)(make_weight)
+    cached = functools.cache(make_weight)
     return lambda name, shape: cached(name, tuple(shape))
 
 
