@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 from typing import NamedTuple
 
+import pytest
 import tabulate
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -150,21 +151,21 @@ MUTANTS = [Mutant(*fields) for fields in (
      "shift = row * width + column",
      "shift = row * width - column",
      "tests/training/test_cpu_gradients.py"),
-    ("train.py",
-     "self.base = cfg.BASE_LR * effective_batch / 8",
+    ("training/schedule.py",
+     "self.base = cfg.BASE_LR * (batch * accumulated_steps(cfg)) / REFERENCE_BATCH",
      "self.base = cfg.BASE_LR",
-     "tests/test_train.py -k rate_and_length"),
-    ("train.py",
-     "*self.drops, self.num_steps = [max(int(step * 8 / batch), 1) for step in cfg.LR_SCHEDULE]",
+     "tests/training/test_schedule.py"),
+    ("training/schedule.py",
+     "*self.drops, self.num_steps = [max(int(step * REFERENCE_BATCH / batch), 1) for step in cfg.LR_SCHEDULE]",
      "*self.drops, self.num_steps = [max(int(step), 1) for step in cfg.LR_SCHEDULE]",
-     "tests/test_train.py -k rate_and_length"),
+     "tests/training/test_schedule.py"),
     ("training/checkpoint.py",
-     "for pattern in _DATA, _INDEX:",
-     "for pattern in _INDEX, _DATA:",
+     "for pattern in _DATA, INDEX:",
+     "for pattern in INDEX, _DATA:",
      "tests/training/test_checkpoint.py"),
     ("training/checkpoint.py",
-     "steps = [other for other in _steps(folder) if other <= step]",
-     "steps = _steps(folder)",
+     "steps = [other for other in checkpoint_steps(folder) if other <= step]",
+     "steps = checkpoint_steps(folder)",
      "tests/training/test_checkpoint.py"),
     ("training/callbacks.py",
      "end = min(self.epoch_num * self.steps_per_epoch, self.num_steps)",
@@ -220,10 +221,14 @@ MUTANTS = [Mutant(*fields) for fields in (
      "if os.path.isabs(relative) or relative.split(os.sep)[0] == os.pardir:",
      "if os.path.isabs(relative):",
      "tests/data/test_coco.py"),
-    ("data/dataflow.py",
-     "image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if content.size else None",
-     "image = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)",
-     "tests/data/test_dataflow.py"),
+    ("data/images.py",
+     "image = cv2.imdecode(content, flags) if content.size else None",
+     "image = cv2.imread(path, flags)",
+     "tests/data/test_images.py"),
+    ("data/images.py",
+     "scale = min(short_edge / min(height, width), max_size / max(height, width))",
+     "scale = short_edge / min(height, width)",
+     "tests/data/test_images.py"),
     ("data/registry.py",
      "if (first.class_names, first.category_ids) != (other.class_names, other.category_ids):",
      "if first.class_names != other.class_names:",
@@ -298,10 +303,6 @@ MUTANTS = [Mutant(*fields) for fields in (
      "os.replace(partial, path)",
      "os.rename(partial, path + '.new')",
      "tests/test_common.py tests/test_eval.py -k 'json_file or whole'"),
-    ("common.py",
-     "scale = min(short_edge / min(height, width), max_size / max(height, width))",
-     "scale = short_edge / min(height, width)",
-     "tests/test_common.py"),
 )]
 
 
@@ -313,37 +314,55 @@ def broken(mutant, tree):
     Raises:
         ValueError: the line is not there exactly once
     """
-    with open(os.path.join(tree, mutant.path), encoding="utf-8") as f:
-        lines = f.read().split("\n")
-    places = [i for i, line in enumerate(lines) if line.strip() == mutant.before]
-    if len(places) != 1:
-        raise ValueError(f"{mutant.path}: the line {mutant.before!r} is there {len(places)} times; mend the table")
-    line = lines[places[0]]
-    lines[places[0]] = line[:len(line) - len(line.lstrip())] + mutant.after
-    return "\n".join(lines)
+    text = ""
+    if os.path.exists(path := os.path.join(tree, mutant.path)):
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+    pattern = re.compile(rf"^([ ]*){re.escape(mutant.before)}$", re.MULTILINE)
+    count = len(pattern.findall(text))
+    if count != 1:
+        raise ValueError(f"{mutant.path}: the line {mutant.before!r} is there {count} times")
+    return pattern.sub(lambda match: match[1] + mutant.after, text)
+
+
+def outdated(mutants, tree):
+    """Returns: list[str], what is wrong with the mutants whose line or tests are not in the folder `tree`"""
+    problems = []
+    for mutant in mutants:
+        try:
+            broken(mutant, tree)
+        except ValueError as e:
+            problems.append(str(e))
+        problems += [f"{mutant.path}: there is no {word}" for word in shlex.split(mutant.tests)
+                     if word.startswith("tests/") and not os.path.exists(os.path.join(tree, word))]
+    return problems
 
 
 def first_failure(tests, tree):
     """
     Returns:
-        str: the first test that fails in the folder `tree`, None when none does, or "time" when they do not end
+        str: the first test that fails in the folder `tree`, of the quick ones, or else of the slow ones with "(slow)"
+            behind its name; "(time)" when they do not end; None when none fails
 
     Raises:
         ValueError: they could not be run
     """
     # a file that changes twice in a second could be taken for its old bytecode
     environ = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests)]
-    try:
-        ended = subprocess.run(command, cwd=tree, env=environ, capture_output=True, text=True, timeout=TIME_LIMIT)
-    except subprocess.TimeoutExpired:
-        return "time"
-    if ended.returncode == 0:
-        return None
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+::\S+)", ended.stdout, re.MULTILINE)
-    if ended.returncode != 1 or not failed:
-        raise ValueError(f"pytest {tests} ended with status {ended.returncode}: {ended.stdout[-2000:]}{ended.stderr}")
-    return failed[1]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests), "-m"]
+    for marker, remark in (("not slow", ""), ("slow", " (slow)")):
+        try:
+            ended = subprocess.run(
+                [*command, marker], cwd=tree, env=environ, capture_output=True, text=True, timeout=TIME_LIMIT)
+        except subprocess.TimeoutExpired:
+            return "(time)"
+        if ended.returncode in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+            continue
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+::\S+)", ended.stdout, re.MULTILINE)
+        if ended.returncode != pytest.ExitCode.TESTS_FAILED or not failed:
+            raise ValueError(f"pytest {tests} ended with status {ended.returncode}: {ended.stdout[-2000:]}")
+        return failed[1] + remark
+    return None
 
 
 def run_mutant(mutant, tree):
@@ -394,8 +413,8 @@ def run_all(mutants, root, results):
         commit = copy_commit(root, tree)
         path = os.path.join(results, f"{commit}.jsonl")
         known = read_results(path)
-        for mutant in mutants:
-            broken(mutant, tree)    # a break that is out of date is said before the work
+        if problems := outdated(mutants, tree):    # said before the work
+            raise ValueError("mend the table of mutants:\n" + "\n".join(problems))
         for number, mutant in enumerate(mutants, 1):
             if mutant not in known:
                 known[mutant] = run_mutant(mutant, tree)
