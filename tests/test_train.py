@@ -9,13 +9,14 @@ import sys
 import time
 
 import common  # noqa: F401
+
 import numpy as np
 import pytest
 from tensorpack import tfv1
 
-from weights.checkpoints import list_checkpoints
 from data.shapes import render as shapes
 from metrics.coco import METRICS
+from weights.checkpoints import list_checkpoints
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CATEGORY_IDS = [3, 7, 8, 20, 21, 90]

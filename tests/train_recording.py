@@ -1,7 +1,9 @@
 """
 ./train.py, which also writes the losses and the learning rate of each step to the file RECORD as JSON, one line each.
-With TOWERS=2 it trains on that many towers without GPUs. With HANG=step or HANG=evaluation rank 1 hangs before its fifth
-step or in its first evaluation, when it has made the file RECORD.hangs; a job counts as stalled after STALLED seconds.
+
+With TOWERS=2 it trains on that many towers without GPUs. With HANG=step or HANG=evaluation rank 1 hangs before its
+fifth step or in its first evaluation, when it has made the file RECORD.hangs; a job counts as stalled after STALLED
+seconds.
 """
 import json
 import os
@@ -13,15 +15,18 @@ sys.path.insert(0, ROOT)
 __file__ = os.path.join(ROOT, "train.py")    # starts as quietly as that does
 
 import common
-from training import callbacks
-import distributed
-import data
-import train
+
 from tensorpack import tfv1
 
-num_towers = int(os.environ.get("TOWERS", 1))
+import data
+import distributed
+import train
+from training import trainers
+from training.progress import Progress
+
+num_towers = int(os.environ.get("TOWERS", "1"))
 if num_towers > 1:
-    train.visible_gpus = lambda: num_towers
+    trainers.visible_gpus = lambda: num_towers
     make_session_creator = distributed.session_creator
 
     def session_creator():
@@ -31,19 +36,20 @@ if num_towers > 1:
 
     distributed.session_creator = session_creator
 
-show = callbacks.Progress._trigger_step
+show = Progress._trigger_step
 
 
 def record(self):
     if distributed.is_chief():
         rate, = (v for v in tfv1.global_variables() if v.op.name == "learning_rate")
         rate = float(self.trainer.sess.run(rate))
+        losses = {name: float(loss) for name, loss in self.losses.items()}
         with open(os.environ["RECORD"], "a") as f:
-            f.write(json.dumps({"step": self.global_step, "rate": rate, "losses": self.losses.tolist()}) + "\n")
+            f.write(json.dumps({"step": self.global_step, "rate": rate, "losses": losses}) + "\n")
     show(self)
 
 
-callbacks.Progress._trigger_step = record
+Progress._trigger_step = record
 
 
 def hang():
@@ -51,7 +57,7 @@ def hang():
     time.sleep(10000)
 
 
-before_run, load_image = callbacks.Progress._before_run, data.load_image
+before_run, load_image = Progress._before_run, data.load_image
 
 
 def hang_before_fifth_step(self, context):
@@ -66,7 +72,7 @@ def hang_in_evaluation(path, size):
     return load_image(path, size)
 
 
-callbacks.Progress._before_run = hang_before_fifth_step
+Progress._before_run = hang_before_fifth_step
 data.load_image = hang_in_evaluation
 distributed.STALLED = float(os.environ.get("STALLED", distributed.STALLED))
 common.exit_on_user_error(train.main)

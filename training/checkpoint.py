@@ -17,9 +17,19 @@ from common import UserError
 from tensorpack import tfv1
 from tensorpack.callbacks import Callback
 from tensorpack.tfutils.common import get_global_step_value
+from tensorpack.tfutils.sessinit import SaverRestore
 
 from weights.checkpoints import (
-    INDEX, checkpoint_path, checkpoint_steps, first_line, is_whole, list_checkpoints, matching_names)
+    INDEX,
+    checkpoint_path,
+    checkpoint_steps,
+    first_line,
+    is_whole,
+    list_checkpoints,
+    matching_names,
+)
+from weights.files import read_weights
+from weights.fit import check_fit, network_variables
 
 _DATA = re.compile(r"(model-[0-9]+)\.data-[0-9]{5}-of-[0-9]{5}")
 # the last two are what TensorFlow's own writers leave
@@ -62,6 +72,14 @@ class CheckpointSaver(Callback):
 
     def _save(self, path):
         self._saver.save(tfv1.get_default_session(), path, write_meta_graph=False, write_state=False)
+
+
+class Resume(SaverRestore):
+    """Restores a run's checkpoint with all state of the training, after a check that it is of the same network."""
+
+    def _setup_graph(self):
+        check_fit(self.path, read_weights(self.path), network_variables())
+        super()._setup_graph()
 
 
 def write_checkpoint(save, folder, step, max_to_keep):

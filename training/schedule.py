@@ -28,14 +28,22 @@ class Schedule:
 
     Args:
         cfg (AttrDict): the TRAIN part of a config
+        start_step (int): steps that were taken before
+
+    Attributes:
+        start_step, num_steps (int): where it starts and ends
+        first_epoch, num_epochs (int): the first and the last epoch of it, counted from 1
+        steps_per_epoch (int)
     """
 
-    def __init__(self, cfg):
+    def __init__(self, cfg, start_step=0):
+        self.start_step = start_step
         batch = total_batch(cfg)
         self.base = cfg.BASE_LR * (batch * accumulated_steps(cfg)) / REFERENCE_BATCH
         self.warmup, self.warmup_init = cfg.WARMUP, min(cfg.WARMUP_INIT_LR, self.base)
         *self.drops, self.num_steps = [max(int(step * REFERENCE_BATCH / batch), 1) for step in cfg.LR_SCHEDULE]
         self.steps_per_epoch = min(cfg.STEPS_PER_EPOCH, self.num_steps)
+        self.first_epoch = start_step // self.steps_per_epoch + 1
         self.num_epochs = -(-self.num_steps // self.steps_per_epoch)
 
     def learning_rate(self, step):

@@ -1,9 +1,14 @@
-"""tensorpack's trainers, as this project uses them."""
-import common
+"""tensorpack's trainers, as this project uses them, and the devices that they take."""
+from common import UserError, visible_gpus
+
 import tensorflow as tf
 from tensorpack import tfv1
-from tensorpack.train import HorovodTrainer as TensorpackHorovodTrainer
-from tensorpack.train import SimpleTrainer, SingleCostTrainer, SyncMultiGPUTrainerReplicated
+from tensorpack.train import (
+    HorovodTrainer as TensorpackHorovodTrainer,
+    SimpleTrainer,
+    SingleCostTrainer,
+    SyncMultiGPUTrainerReplicated,
+)
 
 import distributed
 
@@ -30,16 +35,46 @@ class HorovodTrainer(TensorpackHorovodTrainer):
         self.sess.run(broadcast)
 
 
-def make_trainer(trainer, num_gpus, compression):
+def make_trainer(cfg):
     """
     Args:
-        trainer (str): "horovod", or "replicated" for this process alone
-        num_gpus (int): towers; 0 for one on the CPU
-        compression (str): see `HorovodTrainer`
+        cfg (AttrDict): TRAINER is "horovod", or "replicated" for this process alone; TRAIN.NUM_GPUS of `num_gpus`
 
     Returns:
         tensorpack.train.Trainer
     """
-    if trainer == "horovod":
-        return HorovodTrainer(compression)
-    return SyncMultiGPUTrainerReplicated(num_gpus) if num_gpus > 1 else SimpleTrainer()
+    if cfg.TRAINER == "horovod":
+        return HorovodTrainer(cfg.TRAIN.COMPRESSION)
+    return SyncMultiGPUTrainerReplicated(cfg.TRAIN.NUM_GPUS) if cfg.TRAIN.NUM_GPUS > 1 else SimpleTrainer()
+
+
+def num_gpus(cfg):
+    """
+    Args:
+        cfg (AttrDict): TRAINER and TRAIN.NUM_GPUS
+
+    Returns:
+        int, GPUs to train on, of all ranks, or 0 for the CPU alone; a rank counts as one also on a CPU
+
+    Raises:
+        UserError: these are not there
+    """
+    wanted, visible = cfg.TRAIN.NUM_GPUS, visible_gpus()
+    if cfg.TRAINER == "horovod":
+        if wanted not in (0, distributed.size()):
+            raise UserError(f"config: TRAIN.NUM_GPUS={wanted}, but {distributed.size()} processes were "
+                            "started; start as many, or leave it 0")
+        if 0 < visible < distributed.job().local_size:
+            raise UserError(f"{distributed.job().local_size} processes on this machine share {visible} GPUs; "
+                            "start one for each GPU")
+        return distributed.size()
+    if wanted > visible:
+        raise UserError(f"config: TRAIN.NUM_GPUS={wanted}, but {visible} GPUs are visible; 0 takes what there is")
+    return wanted or visible
+
+
+def describe_devices(cfg):
+    """Args: cfg (AttrDict): with the TRAIN.NUM_GPUS of `num_gpus`. Returns: str, what the training runs on"""
+    if distributed.size() > 1:
+        return f"{distributed.size()} processes" + (", each on a GPU" if visible_gpus() else ", on CPUs")
+    return f"{cfg.TRAIN.NUM_GPUS} GPUs" if cfg.TRAIN.NUM_GPUS and visible_gpus() else "the CPU"

@@ -20,7 +20,7 @@ def checkpoint_path(folder, step):
 
 
 def checkpoint_steps(folder):
-    """Returns: list of int, the steps of the checkpoints in a folder, the highest first; none where there is no folder"""
+    """Returns: list of int, the steps of the checkpoints in a folder, the highest first"""
     return sorted((int(INDEX.fullmatch(name)[1]) for name in matching_names(folder, INDEX)
                    if os.path.isfile(os.path.join(folder, name))), reverse=True)
 

@@ -22,9 +22,9 @@ detectron2/checkpoint/c2_model_loading.py and detectron2/modeling/.
 """
 import re
 
-import numpy as np
-
 from common import UserError
+
+import numpy as np
 
 BATCH_NORM_EPSILON = 1e-5
 RATIOS = 3    # anchors of one size in Detectron, at heights / widths of 0.5, 1, 2

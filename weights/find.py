@@ -1,10 +1,11 @@
 """What `--load` stands for: the weights of a run, and its config."""
 import os
 
+from common import UserError
+
 from tensorpack import tfv1
 from tensorpack.utils import logger
 
-from common import UserError
 from weights.checkpoints import newest_whole_checkpoint
 
 

@@ -1,10 +1,11 @@
 """Whether weights fit a network, and loading them into its variables."""
 import re
 
+from common import UserError
+
 from tensorpack import tfv1
 from tensorpack.utils import logger
 
-from common import UserError
 from weights import detectron
 
 # layers whose shape follows from the number of classes: of FPN and C4, of a cascade, of the mask head

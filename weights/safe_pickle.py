@@ -4,9 +4,9 @@ import pickle
 import pickletools
 import re
 
-import numpy as np
-
 from common import UserError
+
+import numpy as np
 
 REFUSED = ("only NumPy arrays, numbers, strings and containers are read from a pickle, and nothing in it is run; "
            "save the weights as a dict of NumPy arrays")

@@ -45,7 +45,7 @@ def run(*args, **kwargs):
 def losses(logdir):
     """Losses of each update, means over its steps."""
     with open(f"{logdir}.losses") as f:
-        steps = np.array([json.loads(line)["losses"] for line in f])
+        steps = np.array([list(json.loads(line)["losses"].values()) for line in f])
     return steps.reshape(5, -1, steps.shape[1]).mean(axis=1)
 
 

@@ -1,6 +1,4 @@
 """Checkpoints on a disk that fails, and of processes that are killed."""
-import common    # prepares TensorFlow, before any other import of it
-
 import contextlib
 import errno
 import os
@@ -12,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+
+import common  # prepares TensorFlow, before any other import of it
 
 import numpy as np
 import pytest

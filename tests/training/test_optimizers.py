@@ -1,5 +1,5 @@
 """Optimizers around an optimizer."""
-import common
+import common  # noqa: F401
 
 import numpy as np
 import pytest

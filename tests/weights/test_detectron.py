@@ -4,20 +4,21 @@ import os
 import pickle
 import re
 
-import common
+import common  # noqa: F401
+from common import UserError
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorpack import tfv1
 
-from common import UserError
 from graph import build, tower
-from weights import fit
+from inference.predictor import load_predictor
 from modeling.anchors import cell_anchors
-from weights.detectron import convert
 from modeling.generalized_rcnn import GeneralizedRCNN
 from modeling.layers import normalize
-from inference.predictor import load_predictor
+from weights import fit
+from weights.detectron import convert
 from weights.files import read_weights, save_weights
 from weights.fit import check_fit, network_variables
 

@@ -4,11 +4,12 @@ import os
 import pickle
 import struct
 
-import common
+import common  # noqa: F401
+from common import UserError
+
 import numpy as np
 import pytest
 
-from common import UserError
 from weights import safe_pickle
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)

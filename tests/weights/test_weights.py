@@ -2,13 +2,14 @@
 import os
 import pickle
 
-import common
+import common  # noqa: F401
+from common import UserError
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorpack import tfv1
 
-from common import UserError
 from weights import fit
 from weights.files import read_weights, save_weights
 from weights.find import find_run

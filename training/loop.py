@@ -1,0 +1,102 @@
+"""A training from its first step to its last."""
+from common import prepare_training
+
+from tensorpack import tfv1
+from tensorpack.callbacks import (
+    Callback,
+    EnableCallbackIf,
+    MergeAllSummaries,
+    MovingAverageSummary,
+    RunUpdateOps,
+    TFEventWriter,
+)
+from tensorpack.input_source import QueueInput
+from tensorpack.train import TrainConfig, launch_train_with_config
+
+import distributed
+from modeling.generalized_rcnn import GeneralizedRCNN
+from training.checkpoint import CheckpointSaver
+from training.evaluation import Evaluation
+from training.progress import Progress
+from training.schedule import total_batch
+from training.stop import StopOnSignal
+from training.trainers import make_trainer
+
+QUEUED_BATCHES = 4    # that wait for a step
+FEED_PATIENCE = 30    # seconds in which the thread that feeds images must end behind a training
+
+
+def train(cfg, dataflow, val_sets, schedule, init, logdir):
+    """
+    Train the model of a config.
+
+    Args:
+        cfg (AttrDict): a finalized config
+        dataflow (DataFlow): of training batches
+        val_sets (list[Dataset]): to evaluate on
+        schedule (Schedule)
+        init (SessionInit): what to start from
+        logdir (str): the run's folder
+
+    Returns:
+        bool: False when a signal ended it before its last step
+
+    Raises:
+        UserError: a loss is not finite, the data cannot be read, or a checkpoint cannot be written
+    """
+    prepare_training()
+    tfv1.disable_eager_execution()
+    tfv1.set_random_seed(cfg.TRAIN.SEED)
+    model = GeneralizedRCNN(cfg)
+    progress = Progress(model.loss_names(), schedule.num_steps, total_batch(cfg.TRAIN))
+    saver = CheckpointSaver(logdir, cfg.TRAIN.MAX_TO_KEEP)
+    evaluation = Evaluation(cfg, val_sets, model)
+    stop = StopOnSignal(saver, evaluation)
+    trainer = make_trainer(cfg)
+    source = QueueInput(
+        dataflow, queue=tfv1.FIFOQueue(QUEUED_BATCHES, [spec.dtype for spec in model.get_input_signature()]))
+    launch_train_with_config(TrainConfig(
+        model=model,
+        data=source,
+        callbacks=[
+            schedule.setter(),
+            EpochLength(schedule),
+            progress,
+            EnableCallbackIf(saver, _every(cfg.TRAIN.CHECKPOINT_PERIOD, schedule)),
+            EnableCallbackIf(evaluation, _every(cfg.TRAIN.EVAL_PERIOD, schedule)).set_chief_only(False),
+            stop],
+        extra_callbacks=[MovingAverageSummary(), MergeAllSummaries(), RunUpdateOps()],
+        monitors=[TFEventWriter()] if distributed.is_chief() else [],
+        session_creator=distributed.session_creator(),
+        session_init=init,
+        steps_per_epoch=schedule.steps_per_epoch,
+        starting_epoch=schedule.first_epoch,
+        max_epoch=schedule.num_epochs), trainer)
+
+    # it ends once it notices that the session is closed; a socket that it still used must not be closed
+    source.thread.join(FEED_PATIENCE)
+    # tensorpack ends a training quietly whose input ends
+    if progress.error or dataflow.error:
+        raise progress.error or dataflow.error
+    if trainer.global_step < schedule.num_steps and not stop.stopped:
+        raise RuntimeError(f"training stopped at step {trainer.global_step} of {schedule.num_steps}, "
+                           "see the run's log.log")
+    return not stop.stopped
+
+
+def _every(period, schedule):
+    """Returns: callable, whether a callback is due behind the epoch it is in: each `period`-th, and the last"""
+    return lambda callback: callback.epoch_num % period == 0 or callback.epoch_num == schedule.num_epochs
+
+
+class EpochLength(Callback):
+    """Ends each epoch at a multiple of its steps, wherever the training began, and the last one with the training."""
+
+    _chief_only = False
+
+    def __init__(self, schedule):
+        self.schedule = schedule
+
+    def _before_epoch(self):
+        end = min(self.epoch_num * self.schedule.steps_per_epoch, self.schedule.num_steps)
+        self.trainer.loop.steps_per_epoch = end - self.global_step
