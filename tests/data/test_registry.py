@@ -39,9 +39,10 @@ def test_an_unknown_name_lists_the_registered_ones(cfg):
         data.load_datasets(cfg, ["tranin2017"])
 
 
-def test_data_sets_with_other_categories_cannot_be_joined(cfg, tmp_path):
-    write(tmp_path, make_content(1), name="a")
-    write(tmp_path, {**make_content(1), "categories": [{"id": 7, "name": "horse"}]}, name="b")
+@pytest.mark.parametrize("category", [dict(id=7, name="horse"), dict(id=8, name="cat")])
+def test_data_sets_with_other_categories_cannot_be_joined(cfg, tmp_path, category):
+    write(tmp_path, {**make_content(1), "categories": [{"id": 7, "name": "cat"}]}, name="a")
+    write(tmp_path, {**make_content(1), "categories": [category], "annotations": []}, name="b")
     with pytest.raises(UserError, match="a and b have different categories"):
         data.load_datasets(cfg, ["a", "b"])
 
