@@ -43,13 +43,13 @@ _C.BACKBONE.STRIDE_1X1 = False         # stride in the first 1x1 of a bottleneck
 # training: schedule and learning rate are for 8 images a step and scaled to the real number --------------------------
 _C.TRAIN.IMS_PER_GPU = 1               # images a step on each GPU, or on the CPU
 _C.TRAIN.NUM_GPUS = 0                  # 0: all visible GPUs, or the CPU when there is none
-_C.TRAIN.BASE_LR = 1e-2
+_C.TRAIN.BASE_LR = 1e-2                # behind the warm-up, before the first drop
 _C.TRAIN.WARMUP = 1000                 # steps of linear warm-up
 _C.TRAIN.WARMUP_INIT_LR = 1e-5         # learning rate at step 0
 _C.TRAIN.LR_SCHEDULE = (120000, 160000, 180000)    # steps: falls tenfold at all but the last, the end; or "1x" to "9x"
 _C.TRAIN.STEPS_PER_EPOCH = 500         # an epoch is a number of steps, not a pass over the data
-_C.TRAIN.MOMENTUM = 0.9
-_C.TRAIN.WEIGHT_DECAY = 1e-4
+_C.TRAIN.MOMENTUM = 0.9                # of SGD
+_C.TRAIN.WEIGHT_DECAY = 1e-4           # of the kernels that are trained, not of biases and norms
 _C.TRAIN.GRADIENT_CLIP = 0.0           # largest norm of the whole gradient; 0: no clipping
 _C.TRAIN.EVAL_PERIOD = 50              # epochs between evaluations; there is one at the end too
 _C.TRAIN.CHECKPOINT_PERIOD = 5         # epochs between checkpoints; there is one at the end too
@@ -60,17 +60,17 @@ _C.TRAIN.SEED = 0                      # of the initial weights, the order of th
 
 # images -----------------------------------------------------------------------------------------------------------
 _C.PREPROC.TRAIN_SHORT_EDGE_SIZE = (800, 800)      # shortest and longest short edge, drawn uniformly
-_C.PREPROC.TEST_SHORT_EDGE_SIZE = 800
+_C.PREPROC.TEST_SHORT_EDGE_SIZE = 800    # short edge in inference
 _C.PREPROC.MAX_SIZE = 1333             # longest long edge, in training and in inference
 _C.PREPROC.PIXEL_MEAN = (123.675, 116.28, 103.53)  # in RGB order, as published
-_C.PREPROC.PIXEL_STD = (58.395, 57.12, 57.375)
+_C.PREPROC.PIXEL_STD = (58.395, 57.12, 57.375)     # likewise
 
 # anchors ----------------------------------------------------------------------------------------------------------
 _C.RPN.ANCHOR_STRIDE = 16                          # C4 only
 _C.RPN.ANCHOR_SIZES = (32, 64, 128, 256, 512)      # square roots of the areas; FPN has one on each level
 _C.RPN.ANCHOR_RATIOS = (0.5, 1.0, 2.0)             # height / width
-_C.RPN.POSITIVE_ANCHOR_THRESH = 0.7
-_C.RPN.NEGATIVE_ANCHOR_THRESH = 0.3
+_C.RPN.POSITIVE_ANCHOR_THRESH = 0.7    # an anchor with this IoU with an object is foreground
+_C.RPN.NEGATIVE_ANCHOR_THRESH = 0.3    # one with less IoU with all objects is background
 
 # region proposal network ------------------------------------------------------------------------------------------
 _C.RPN.FG_RATIO = 0.5                  # largest share of foreground among the sampled anchors
@@ -78,20 +78,22 @@ _C.RPN.BATCH_PER_IM = 256              # anchors sampled in an image, over all l
 _C.RPN.MIN_SIZE = 0.0                  # proposals with a shorter edge are dropped
 _C.RPN.LOSS_TYPE = "smooth_l1"         # of the boxes: "smooth_l1" (or "sl1"), "iou", "giou", "diou" or "ciou"
 _C.RPN.LOSS_BBOX_WEIGHT = 1.0          # of the loss of the boxes
-_C.RPN.PROPOSAL_NMS_THRESH = 0.7
+_C.RPN.PROPOSAL_NMS_THRESH = 0.7       # IoU beyond which the better proposal suppresses the other
 _C.RPN.CROWD_OVERLAP_THRESH = 0.7      # anchors with this share inside a crowd region are ignored
 _C.RPN.HEAD_DIM = 1024                 # C4 only
-_C.RPN.TRAIN_PRE_NMS_TOPK = 12000      # these four: C4 and PROPOSAL_MODE "Joint"
+# C4 and PROPOSAL_MODE "Joint": proposals before and behind NMS
+_C.RPN.TRAIN_PRE_NMS_TOPK = 12000
 _C.RPN.TRAIN_POST_NMS_TOPK = 2000
 _C.RPN.TEST_PRE_NMS_TOPK = 6000
 _C.RPN.TEST_POST_NMS_TOPK = 1000
-_C.RPN.TRAIN_PER_LEVEL_NMS_TOPK = 2000    # FPN: proposals of a level before and after NMS, and of all levels together
+# FPN: proposals of a level before and behind NMS, and of all levels together
+_C.RPN.TRAIN_PER_LEVEL_NMS_TOPK = 2000
 _C.RPN.TEST_PER_LEVEL_NMS_TOPK = 1000
 
 # box head ---------------------------------------------------------------------------------------------------------
 _C.FRCNN.BATCH_PER_IM = 512            # RoIs sampled in an image
-_C.FRCNN.BBOX_REG_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
-_C.FRCNN.FG_THRESH = 0.5
+_C.FRCNN.BBOX_REG_WEIGHTS = (10.0, 10.0, 5.0, 5.0)    # factors of the regression targets x, y, width, height
+_C.FRCNN.FG_THRESH = 0.5               # an RoI with this IoU with an object is foreground
 _C.FRCNN.FG_RATIO = 0.25               # largest share of foreground among the sampled RoIs
 _C.FRCNN.LOSS_TYPE = "smooth_l1"       # as RPN.LOSS_TYPE
 _C.FRCNN.LOSS_BBOX_WEIGHT = 1.0        # of the loss of the boxes, in each stage of a cascade too
@@ -99,29 +101,30 @@ _C.FRCNN.LOSS_BBOX_WEIGHT = 1.0        # of the loss of the boxes, in each stage
 # feature pyramid --------------------------------------------------------------------------------------------------
 _C.FPN.ANCHOR_STRIDES = (4, 8, 16, 32, 64)    # of P2 to P6
 _C.FPN.PROPOSAL_MODE = "Level"         # NMS of each level by itself; "Joint": of all together
-_C.FPN.NUM_CHANNEL = 256
+_C.FPN.NUM_CHANNEL = 256               # of every level
 _C.FPN.NORM = "None"                   # "None" or "GN"
-_C.FPN.FRCNN_HEAD_FUNC = "fastrcnn_2fc_head"
-_C.FPN.FRCNN_CONV_HEAD_DIM = 256
-_C.FPN.FRCNN_FC_HEAD_DIM = 1024
-_C.FPN.MRCNN_HEAD_FUNC = "maskrcnn_up4conv_head"
-_C.FPN.CASCADE = False
+_C.FPN.FRCNN_HEAD_FUNC = "fastrcnn_2fc_head"    # or "fastrcnn_4conv1fc_head", "fastrcnn_4conv1fc_gn_head"
+_C.FPN.FRCNN_CONV_HEAD_DIM = 256       # channels of its four convolutions
+_C.FPN.FRCNN_FC_HEAD_DIM = 1024        # outputs of its fully connected layers
+_C.FPN.MRCNN_HEAD_FUNC = "maskrcnn_up4conv_head"    # or "maskrcnn_up4conv_gn_head"
+_C.FPN.CASCADE = False                 # Cascade R-CNN: a box head for each of CASCADE.IOUS
 
 # mask head --------------------------------------------------------------------------------------------------------
-_C.MRCNN.HEAD_DIM = 256
+_C.MRCNN.HEAD_DIM = 256                # channels of its hidden layers
 _C.MRCNN.GT_RESOLUTION = 112           # ground-truth masks travel as this many pixels squared inside their box
 
 # cascade ----------------------------------------------------------------------------------------------------------
-_C.CASCADE.IOUS = (0.5, 0.6, 0.7)
+_C.CASCADE.IOUS = (0.5, 0.6, 0.7)      # FRCNN.FG_THRESH of each stage
 _C.CASCADE.LOSS_TYPE = ""              # as RPN.LOSS_TYPE; "": that of FRCNN.LOSS_TYPE
+# FRCNN.BBOX_REG_WEIGHTS of each stage
 _C.CASCADE.BBOX_REG_WEIGHTS = ((10.0, 10.0, 5.0, 5.0), (20.0, 20.0, 10.0, 10.0), (30.0, 30.0, 15.0, 15.0))
 
 # inference --------------------------------------------------------------------------------------------------------
 _C.TEST.IMS_PER_BATCH = 1              # images that go through the network together
-_C.TEST.FRCNN_NMS_THRESH = 0.5
+_C.TEST.FRCNN_NMS_THRESH = 0.5         # IoU beyond which the better detection of a class suppresses the other
 _C.TEST.RESULT_SCORE_THRESH = 0.05     # detections below this score are dropped
 _C.TEST.RESULT_SCORE_THRESH_VIS = 0.5  # detections below this score are not drawn
-_C.TEST.RESULTS_PER_IM = 100
+_C.TEST.RESULTS_PER_IM = 100           # detections that are kept of an image
 _C.TEST.PRECISION = "float32"          # of the layers: "float32", "bfloat16" (new CPUs and GPUs) or "float16" (GPUs)
 _C.TEST.CACHE_GRAPH = False            # keep the frozen network beside its weights, so that it loads faster
 
