@@ -271,8 +271,8 @@ MUTANTS = [Mutant(*fields) for fields in (
      "while False:",
      "tests/test_predict.py -k equal_stems"),
     ("viz/detections.py",
-     'order = np.argsort(detections.scores, kind="stable")',
-     'order = np.argsort(-detections.scores, kind="stable")',
+     "colors = {i: instance_color(rank) for rank, i in enumerate(order[::-1])}",
+     "colors = {i: instance_color(rank) for rank, i in enumerate(order)}",
      "tests/viz/test_detections.py"),
     # weights, config, common ------------------------------------------------------------------------------------------
     ("weights/fit.py",

@@ -9,7 +9,8 @@ from tensorpack.models import BatchNorm, Conv2D, Conv2DTranspose, FullyConnected
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from graph import gradients, run, tower, variable_shapes
-from modeling.layers import FixedNormConv2D, GroupNorm, UpConv2D, float32_variables, lay_out, normalize, on_rois
+from modeling.layers import (
+    FixedNormConv2D, GroupNorm, SyncBatchNorm, UpConv2D, float32_variables, lay_out, normalize, on_rois)
 
 RNG = np.random.default_rng(0)
 
@@ -114,6 +115,26 @@ def test_otherwise_batch_norm_normalizes_by_its_averages_and_leaves_them(norm, t
     np.testing.assert_allclose(out.mean(), 5, rtol=0.1)    # by the initial mean 0 and variance 1
     np.testing.assert_array_equal(mean, 0)
     np.testing.assert_array_equal(variance, 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2, 4), (3, 5, 4, 4)])
+def test_sync_batch_norm_of_one_replica_is_tensorpacks_batch_norm(shape):
+    batch = RNG.normal(5, 2, shape).astype(np.float32)
+
+    def step(layer):
+        with tf.Graph().as_default(), tfv1.Session() as sess:
+            x = tfv1.placeholder(tf.float32, [None, None, None, 4])
+            with tower(True):
+                y = layer("bn", x)
+            sess.run(tfv1.global_variables_initializer())
+            out, _ = sess.run([y, tfv1.get_collection(tfv1.GraphKeys.UPDATE_OPS)], {x: batch})
+            return out, sess.run({v.op.name: v for v in tfv1.global_variables()})
+
+    (ours, our_variables), (theirs, their_variables) = step(SyncBatchNorm), step(BatchNorm)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert our_variables.keys() == their_variables.keys()
+    for name, value in our_variables.items():
+        np.testing.assert_allclose(value, their_variables[name], rtol=1e-5, err_msg=name)
 
 
 def test_gamma_and_beta_of_frozen_statistics_are_trained():
