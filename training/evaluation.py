@@ -12,6 +12,10 @@ from inference.predictor import as_predict_function
 from inference.results import remove_partial, write_json
 
 
+class CutShort(Exception):
+    """An evaluation ends before its time, as the training is asked to stop."""
+
+
 class Evaluation(Callback):
     """
     Evaluates the data sets, writes eval.json, the detections and their precision-recall curves into the run's folder,
@@ -21,17 +25,13 @@ class Evaluation(Callback):
         cfg (AttrDict): a finalized config
         datasets (list[Dataset])
         model (ModelDesc): with `inference_tensor_names`
-
-    Attributes:
-        guard (callable): called before each batch
+        stop (StopOnSignal): may cut it short
     """
-
-    guard = staticmethod(lambda: None)
 
     _chief_only = False
 
-    def __init__(self, cfg, datasets, model):
-        self.cfg, self.datasets, self.model = cfg, datasets, model
+    def __init__(self, cfg, datasets, model, stop):
+        self.cfg, self.datasets, self.model, self.stop = cfg, datasets, model, stop
 
     def _setup_graph(self):
         inputs, outputs = self.model.inference_tensor_names()
@@ -39,10 +39,18 @@ class Evaluation(Callback):
         self._predict_all = as_predict_function(self.trainer.get_predictor(inputs, outputs, device=device))
 
     def _predict(self, *inputs):
-        self.guard()
+        # in a thread of its own, from where the training cannot be ended
+        if self.stop.cuts_evaluations():
+            raise CutShort()
         return self._predict_all(*inputs)
 
     def _trigger_epoch(self):
+        try:
+            self._evaluate_all()
+        except CutShort:
+            self.stop.stop()
+
+    def _evaluate_all(self):
         step, report = int(self.global_step), {}
         for dataset in self.datasets:
             metrics = self._evaluate(dataset, step)
@@ -56,10 +64,11 @@ class Evaluation(Callback):
         """Returns: dict of kind to dict of metrics; None on all ranks but the chief"""
         folder = logger.get_logger_dir()
         output = os.path.join(folder, f"detections-{dataset.name}-{step}.json") if folder else None
-        metrics = evaluate_dataset(self._predict, dataset, self.cfg, output, report=logger.info)
-        if metrics is not None:
-            remove_partial(output)
-        return metrics
+        try:
+            return evaluate_dataset(self._predict, dataset, self.cfg, output, report=logger.info)
+        finally:
+            if distributed.is_chief():
+                remove_partial(output)
 
     def _put_scalars(self, name, metrics):
         for kind, values in metrics.items():

@@ -50,8 +50,8 @@ def train(cfg, dataflow, val_sets, schedule, init, logdir):
     model = GeneralizedRCNN(cfg)
     progress = Progress(model.loss_names(), schedule.num_steps, total_batch(cfg.TRAIN))
     saver = CheckpointSaver(logdir, cfg.TRAIN.MAX_TO_KEEP)
-    evaluation = Evaluation(cfg, val_sets, model)
-    stop = StopOnSignal(saver, evaluation)
+    stop = StopOnSignal(saver)
+    evaluation = Evaluation(cfg, val_sets, model, stop)
     trainer = make_trainer(cfg)
     source = QueueInput(
         dataflow, queue=tfv1.FIFOQueue(QUEUED_BATCHES, [spec.dtype for spec in model.get_input_signature()]))

@@ -15,11 +15,10 @@ import distributed
 class StopOnSignal(Callback):
     """
     SIGTERM and Ctrl-C end the training behind the step that is under way, on all ranks behind the same one, with a
-    checkpoint. A second one ends it at once.
+    checkpoint. An evaluation of a single process is cut short. A second signal ends the training at once.
 
     Args:
         saver (Callback): writes a checkpoint
-        evaluation (Evaluation): is cut short as well
 
     Attributes:
         stopped (bool): whether the training was ended so
@@ -29,10 +28,9 @@ class StopOnSignal(Callback):
 
     _chief_only = False
 
-    def __init__(self, saver, evaluation):
+    def __init__(self, saver):
         self.saver = saver
         self.requested = threading.Event()
-        evaluation.guard = self._guard
 
     def _setup_graph(self):
         requested = tf.numpy_function(lambda: np.float32(self.requested.is_set()), [], tf.float32)
@@ -49,10 +47,9 @@ class StopOnSignal(Callback):
             # the logger may be in use by what the signal interrupted
             os.write(2, b"\nStopping behind this step, with a checkpoint. Once more stops at once.\n")
 
-    def _guard(self):
-        # in a job, the others would wait for this rank's results
-        if self.requested.is_set() and distributed.size() == 1:
-            self._stop()
+    def cuts_evaluations(self):
+        """Returns: bool, whether an evaluation is to end here; in a job others would wait for this rank's results"""
+        return self.requested.is_set() and distributed.size() == 1
 
     def _before_run(self, _):
         return self._fetches
@@ -62,9 +59,10 @@ class StopOnSignal(Callback):
 
     def _trigger_step(self):
         if self._ends_here:
-            self._stop()
+            self.stop()
 
-    def _stop(self):
+    def stop(self):
+        """End the training here, in the main thread, with a checkpoint."""
         self.stopped = True
         if distributed.is_chief():
             self.saver.trigger()

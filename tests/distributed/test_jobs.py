@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import distributed
-from test_train import ROOT, TINY, dataset, final_state, wait_for, weights  # noqa: F401
+from tiny import ROOT
+from training_runs import TINY, dataset, final_state, wait_for, weights  # noqa: F401
 
 needs_horovod = pytest.mark.skipif(importlib.util.find_spec("horovod") is None,
                                    reason="Horovod is not built; `make horovod` builds it")
