@@ -8,7 +8,7 @@ from tensorpack.predict import OfflinePredictor, PredictConfig
 
 from config import config, finalize_configs
 
-from modeling.generalized_rcnn import GeneralizedRCNN
+from training.model import TrainingModel
 from weights.fit import network_variables
 
 # no proposal or detection is suppressed or dropped: both are as many as the config allows, whatever the weights
@@ -75,10 +75,10 @@ def measure(cfg, height, width):
     Returns:
         dict of int: parameters, flops, proposals, detections
     """
-    model = GeneralizedRCNN(cfg)
-    inputs, outputs = model.inference_tensor_names()
+    model = TrainingModel(cfg)
     predictor = OfflinePredictor(PredictConfig(
-        model=model, session_creator=QuietSessionCreator(), input_names=inputs, output_names=outputs))
+        model=model, session_creator=QuietSessionCreator(), input_names=model.network.input_names,
+        output_names=model.network.output_names()))
     sess = predictor.sess
     feed = {"images:0": np.zeros((1, height, width, 3), np.uint8), "image_sizes:0": np.int32([[height, width]])}
     proposals, detections = sess.run(["proposal_boxes:0", "output/boxes:0"], feed)

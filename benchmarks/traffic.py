@@ -21,7 +21,7 @@ from tensorpack.tfutils.tower import TrainTowerContext
 
 from config import config, finalize_configs
 from benchmarks.complexity import count_parameters
-from modeling.generalized_rcnn import GeneralizedRCNN
+from training.model import TrainingModel
 
 NETWORKS = {"R50-FPN Mask": (), "R101-FPN Mask": ("BACKBONE.RESNET_NUM_BLOCKS=(3,4,23,3)",)}
 BYTES = {"float32": 4, "float16": 2}
@@ -41,7 +41,7 @@ def network_size(words=(), num_classes=80):
     cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = tuple(map(str, range(num_classes))), tuple(range(1, num_classes + 1))
     cfg.update_args(list(words))
     finalize_configs(cfg, is_training=True)
-    model = GeneralizedRCNN(cfg)
+    model = TrainingModel(cfg)
     with tf.Graph().as_default() as graph:
         inputs = [tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in model.inputs()]
         with TrainTowerContext(""):

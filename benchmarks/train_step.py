@@ -23,7 +23,7 @@ from tensorpack.tfutils.tower import TrainTowerContext
 from benchmarks import LEARNING_RATE, MOMENTUM, WARMUP_STEPS, time_steps
 from benchmarks.peers import OURS, TORCHVISION, add_options, choose_cases, find_torch, run_process, show, take_turns
 from config import config, finalize_configs
-from modeling.generalized_rcnn import GeneralizedRCNN
+from training.model import TrainingModel
 
 # an untrained network proposes hardly a box that covers half an object; so low an IoU gives as many masks as later on
 FG_THRESH = 0.1
@@ -77,7 +77,7 @@ def make_config(batch, precision="float32", num_classes=80, fg_thresh=FG_THRESH,
 def make_feed(model, batch):
     """
     Args:
-        model (GeneralizedRCNN)
+        model (TrainingModel)
         batch (dict): see `make_batch`
 
     Returns:
@@ -122,7 +122,7 @@ def measure(cfg, batch, steps, warmup=WARMUP_STEPS):
     with tf.Graph().as_default():
         prepare_training()
         tfv1.set_random_seed(0)
-        model = GeneralizedRCNN(cfg)
+        model = TrainingModel(cfg)
         inputs, fetches = build_step(model)
         feed = {inputs[name]: value for name, value in make_feed(model, batch).items()}
         with QuietSessionCreator().create_session() as sess:

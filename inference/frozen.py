@@ -35,19 +35,19 @@ def freeze(cfg, weights_path, more_outputs=()):
         more_outputs (list[str]): names of operations that stay as they are, besides the model's outputs
 
     Returns:
-        GraphDef: of `GeneralizedRCNN.inference_tensor_names`, and without variables
+        GraphDef: of `GeneralizedRCNN.output_names`, and without variables
 
     Raises:
         UserError: the weights cannot be read, or are of another architecture
     """
-    model, constants = GeneralizedRCNN(cfg), _Constants(read_weights(weights_path))
-    outputs = [*model.inference_tensor_names()[1], *more_outputs]
+    network, constants = GeneralizedRCNN(cfg), _Constants(read_weights(weights_path))
     with tf.Graph().as_default():
-        inputs = [tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in model.inputs()]
+        images = tfv1.placeholder(tf.uint8, (None, None, None, 3), "images")
+        image_sizes = tfv1.placeholder(tf.int32, (None, 2), "image_sizes")
         with custom_getter_scope(constants.get), PredictTowerContext(""):
-            model.build_graph(*inputs)
+            network.detect(images, image_sizes)
         check_fit(weights_path, constants.weights, constants.shapes)
-        return _optimize(outputs)
+        return _optimize([*network.output_names(), *more_outputs])
 
 
 class _Constants:

@@ -27,7 +27,7 @@ def load_predictor(cfg, weights_path):
     graph_def = (freeze_cached if cfg.TEST.CACHE_GRAPH else freeze)(cfg, weights_path)
     # a rank of a job sees one GPU
     num_devices = 1 if distributed.size() > 1 else max(common.visible_gpus(), 1)
-    return Predictor(graph_def, GeneralizedRCNN(cfg).inference_tensor_names()[1], num_devices)
+    return Predictor(graph_def, GeneralizedRCNN(cfg).output_names(), num_devices)
 
 
 class Predictor:
@@ -44,7 +44,7 @@ class Predictor:
         """
         Args:
             graph_def (GraphDef): of `frozen.freeze`
-            outputs (list[str]): of `GeneralizedRCNN.inference_tensor_names`
+            outputs (list[str]): of `GeneralizedRCNN.output_names`
             num_devices (int): how often the network is there
         """
         self.num_devices = num_devices
@@ -76,7 +76,7 @@ class Predictor:
 def as_predict_function(predictor):
     """
     Args:
-        predictor (callable): a tensorpack predictor of `GeneralizedRCNN.inference_tensor_names`
+        predictor (callable): a tensorpack predictor of `GeneralizedRCNN.output_names`
 
     Returns:
         callable from images uint8 (B, H, W, 3) and image_sizes int32 (B, 2) to flat lists over the batch: boxes (D, 4)

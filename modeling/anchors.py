@@ -1,4 +1,6 @@
 """Anchors of the region proposal network, and which of them stand for an object (Ren et al. 2015, sec. 3.1)."""
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
@@ -38,37 +40,60 @@ def grid_anchors(height, width, stride, sizes, ratios):
     return tf.reshape(row + y * down, [-1, 4])
 
 
-def label_anchors(anchors, exists, gt_boxes, gt_labels, image_sizes, positive_thresh, negative_thresh, crowd_thresh):
+class AnchorThresholds(NamedTuple):
     """
-    An anchor is positive when its IoU with some box is at least `positive_thresh`, or when no other anchor overlaps
-    some box more; negative when its IoU is below `negative_thresh` with all boxes; else neither. Anchors that leave
-    the image are neither, and so are negative ones of which `crowd_thresh` or more lies in a crowd region.
+    Attributes:
+        positive, negative (float): IoU from which on an anchor is positive, below which it is negative
+        crowd (float): share of an anchor inside a crowd region from which on it is not negative
+    """
+
+    positive: float
+    negative: float
+    crowd: float
+
+
+class AnchorLabels(NamedTuple):
+    """
+    Attributes:
+        labels: int32 (B, A), 1 positive, 0 negative, -1 neither
+        best_box: int32 (B, A), the box of largest IoU, in 0..G - 1
+    """
+
+    labels: tf.Tensor
+    best_box: tf.Tensor
+
+
+def label_anchors(anchors, exists, gt, image_sizes, thresholds):
+    """
+    An anchor is positive when its IoU with some box is at least the positive threshold, or when no other anchor
+    overlaps some box more; negative when its IoU is below the negative threshold with all boxes; else neither. Anchors
+    that leave the image are neither, and so are negative ones that lie in a crowd region.
 
     Args:
         anchors: (A, 4)
         exists: bool (B, A), False for anchors of cells beyond an image's feature map, which are neither as well
-        gt_boxes: (B, G, 4)
-        gt_labels: int32 (B, G): 1.. an object, 0 padding, -1 a crowd region
+        gt (GroundTruth)
         image_sizes: int32 (B, 2), heights and widths
+        thresholds (AnchorThresholds)
 
     Returns:
-        int32 (B, A): 1 positive, 0 negative, -1 neither; int32 (B, A): the index of the best box
+        AnchorLabels
     """
     limits = tf.cast(image_sizes, tf.float32)[:, None]
     inside = (exists & tf.reduce_all(anchors[None, :, :2] >= 0, axis=-1)
               & (anchors[None, :, 2] <= limits[..., 1]) & (anchors[None, :, 3] <= limits[..., 0]))
-    pairs = anchors[None, :, None], gt_boxes[:, None]
-    candidate = inside[:, :, None] & (gt_labels > 0)[:, None]
+    pairs = anchors[None, :, None], gt.boxes[:, None]
+    candidate = inside[:, :, None] & (gt.labels > 0)[:, None]
     ious = tf.where(candidate, box_ops.iou(*pairs), -1.0)
 
     best_iou = tf.reduce_max(ious, axis=2)
     best_of_box = tf.reduce_max(ious, axis=1, keepdims=True)
     is_best_of_box = tf.reduce_any(tf.equal(ious, best_of_box) & (best_of_box > 0), axis=2)
-    positive = (best_iou >= positive_thresh) | is_best_of_box
+    positive = (best_iou >= thresholds.positive) | is_best_of_box
 
-    in_crowd = tf.where((gt_labels < 0)[:, None], box_ops.intersection(*pairs), 0.0)
-    crowded = tf.reduce_max(in_crowd, axis=2) >= crowd_thresh * box_ops.area(anchors)
-    negative = (best_iou < negative_thresh) & tf.logical_not(crowded)
+    in_crowd = tf.where((gt.labels < 0)[:, None], box_ops.intersection(*pairs), 0.0)
+    crowded = tf.reduce_max(in_crowd, axis=2) >= thresholds.crowd * box_ops.area(anchors)
+    negative = (best_iou < thresholds.negative) & tf.logical_not(crowded)
 
     labels = tf.where(positive, 1, tf.where(negative, 0, -1))
-    return tf.where(inside, labels, -1), tf.argmax(ious, axis=2, output_type=tf.int32)
+    return AnchorLabels(tf.where(inside, labels, -1), tf.argmax(ious, axis=2, output_type=tf.int32))

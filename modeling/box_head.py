@@ -1,4 +1,6 @@
 """The box head (Girshick 2015): a class and a refined box for every RoI."""
+from typing import NamedTuple
+
 import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import Conv2D, FullyConnected
@@ -6,7 +8,8 @@ from tensorpack.tfutils.summary import add_moving_summary
 
 from modeling import boxes as box_ops
 from modeling.layers import GroupNorm
-from modeling.losses import box_loss, mean_ious, mean_over
+from modeling.losses import mean_over
+from modeling.structures import Detections
 
 # the deltas are scaled by weights of 10, which leaves no use for a quadratic part
 SMOOTH_L1_BETA = 0.0
@@ -73,45 +76,55 @@ def fastrcnn_outputs(features, num_classes, class_agnostic=False):
     return logits, tf.reshape(deltas, [-1, num_boxes, 4])
 
 
-def fastrcnn_losses(logits, deltas, rois, labels, target_boxes, shares, reg_weights, max_log_scale, loss_type):
+def fastrcnn_losses(logits, deltas, rois, target_boxes, shares, box_loss):
     """
     Cross entropy over all RoIs, and a loss of the boxes of the foreground; both are divided by the number of all RoIs.
 
     Args:
         logits: (R, num_classes)
         deltas: (R, num_classes, 4), or (R, 1, 4) for all classes
-        rois: (R, 4)
-        labels: int32 (R,), in 0..num_classes - 1, 0 for background
+        rois (RoIs): with labels in 0..num_classes - 1
         target_boxes: (R, 4), the ground truth of each foreground RoI; of the others, anything
         shares: (R,), see `losses.image_shares`
-        reg_weights: 4 numbers, see `boxes.encode`
-        max_log_scale (float): see `boxes.decode`
-        loss_type (str): of the boxes, see `losses.box_loss`
+        box_loss (BoxLoss)
 
     Returns:
         label_loss, box_loss: scalars
     """
-    cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=rois.labels, logits=logits)
     label_loss = tf.reduce_sum(cross_entropy * shares)
 
-    foreground = tf.reshape(tf.where(labels > 0), [-1])
-    fg_labels = tf.gather(labels, foreground)
+    foreground = rois.foreground()
+    fg_labels = tf.gather(rois.labels, foreground)
     fg_boxes = tf.minimum(fg_labels, tf.shape(deltas)[1] - 1)
-    regression = (tf.gather(tf.gather(deltas, foreground), fg_boxes, batch_dims=1), tf.gather(rois, foreground),
+    regression = (tf.gather(tf.gather(deltas, foreground), fg_boxes, batch_dims=1), tf.gather(rois.boxes, foreground),
                   tf.gather(target_boxes, foreground))
-    fg_loss = box_loss(*regression, loss_type, reg_weights, max_log_scale, SMOOTH_L1_BETA)
+    fg_loss = box_loss(*regression)
 
     with tf.name_scope("fastrcnn_metrics"):
-        correct = tf.cast(tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels), tf.float32)
+        correct = tf.cast(tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), rois.labels), tf.float32)
         add_moving_summary(
             tf.identity(mean_over(correct, tf.size(correct)), name="accuracy"),
             tf.identity(mean_over(tf.gather(correct, foreground), tf.size(foreground)), name="fg_accuracy"),
             tf.cast(tf.size(foreground), tf.float32, name="num_fg"),
-            *mean_ious(*regression, reg_weights, max_log_scale))
-    return label_loss, tf.reduce_sum(fg_loss * tf.gather(shares, foreground))
+            *box_loss.mean_ious(*regression))
+    return label_loss, tf.reduce_sum(fg_loss * tf.gather(shares, foreground)) * box_loss.weight
 
 
-def fastrcnn_predictions(boxes, scores, image_index, batch, score_thresh, nms_thresh, max_detections):
+class DetectionLimits(NamedTuple):
+    """
+    Attributes:
+        score_thresh (float): detections must score higher
+        nms_thresh (float): IoU
+        max_detections (int): of an image
+    """
+
+    score_thresh: float
+    nms_thresh: float
+    max_detections: int
+
+
+def fastrcnn_predictions(boxes, scores, image_index, batch, limits):
     """
     Detections of each image: NMS of every class by itself, then the best of all classes.
 
@@ -120,15 +133,12 @@ def fastrcnn_predictions(boxes, scores, image_index, batch, score_thresh, nms_th
         scores: (R, num_classes), probabilities
         image_index: int32 (R,), in 0..batch - 1
         batch (scalar int tensor): images
-        score_thresh (float): detections must score higher
-        nms_thresh (float): IoU
-        max_detections (int): of an image
+        limits (DetectionLimits)
 
     Returns:
-        boxes (D, 4), scores (D,), labels int32 (D,) in 1..num_classes - 1, image_index int32 (D,); image by image, each
-        by falling score
+        Detections
     """
-    candidates = tf.where(scores[:, 1:] > score_thresh)
+    candidates = tf.where(scores[:, 1:] > limits.score_thresh)
     roi, label = tf.cast(candidates[:, 0], tf.int32), tf.cast(candidates[:, 1], tf.int32) + 1
     boxes = tf.gather_nd(boxes, tf.stack([roi, tf.minimum(label, tf.shape(boxes)[1] - 1)], axis=1))
     scores = tf.gather_nd(scores, tf.stack([roi, label], axis=1))
@@ -139,6 +149,7 @@ def fastrcnn_predictions(boxes, scores, image_index, batch, score_thresh, nms_th
 
     of_image = tf.equal(image_index[None], tf.range(batch)[:, None])    # (batch, candidates)
     keep, kept = box_ops.nms(tf.tile((boxes + apart)[None], [batch, 1, 1]),
-                             tf.where(of_image, scores[None], float("-inf")), nms_thresh, max_detections)
+                             tf.where(of_image, scores[None], float("-inf")),
+                             limits.nms_thresh, limits.max_detections)
     keep = tf.boolean_mask(keep, kept)
-    return tf.gather(boxes, keep), tf.gather(scores, keep), tf.gather(label, keep), tf.gather(image_index, keep)
+    return Detections(*(tf.gather(x, keep) for x in (boxes, scores, label, image_index)))

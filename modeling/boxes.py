@@ -1,4 +1,7 @@
 """Box arithmetic on tensors. Boxes are float32 (..., 4): x1, y1, x2, y2 in pixels, of width x2 - x1."""
+import math
+from typing import NamedTuple
+
 import tensorflow as tf
 from tensorpack import tfv1
 
@@ -53,43 +56,48 @@ def _center_size(boxes):
     return (top_left + bottom_right) * 0.5, bottom_right - top_left
 
 
-def encode(boxes, anchors, weights=(1.0, 1.0, 1.0, 1.0)):
+class BoxCoder(NamedTuple):
     """
     Regression targets of Faster R-CNN (Ren et al. 2015, eq. 2): weights * (dx / w, dy / h, log(W / w), log(H / h)).
 
-    Args:
-        boxes: (..., 4), of positive width and height
-        anchors: (..., 4), likewise, broadcasting against `boxes`
+    Attributes:
         weights: 4 numbers that multiply the targets
-
-    Returns:
-        (..., 4) such that decode(encode(boxes, anchors, w), anchors, w) == boxes
+        max_log_scale (float): largest log(W / w) that is decoded, so that an untrained network does not overflow
     """
-    center, size = _center_size(boxes)
-    anchor_center, anchor_size = _center_size(anchors)
-    shift, scale = (center - anchor_center) / anchor_size, tf.math.log(size / anchor_size)
-    return tf.concat([shift, scale], axis=-1) * tf.constant(weights)
 
+    weights: tuple = (1.0, 1.0, 1.0, 1.0)
+    max_log_scale: float = math.log(1000 / 16)
 
-def decode(deltas, anchors, weights=(1.0, 1.0, 1.0, 1.0), max_log_scale=4.135):
-    """
-    The inverse of `encode`.
+    def encode(self, boxes, anchors):
+        """
+        Args:
+            boxes: (..., 4), of positive width and height
+            anchors: (..., 4), likewise, broadcasting against `boxes`
 
-    Args:
-        deltas: (..., 4)
-        anchors: (..., 4), broadcasting against `deltas`
-        weights: 4 numbers that the deltas were multiplied with
-        max_log_scale (float): largest log(W / w), so that an untrained network does not overflow;
-            log(1000 / 16) by default
+        Returns:
+            (..., 4), deltas such that decode(encode(boxes, anchors), anchors) == boxes
+        """
+        center, size = _center_size(boxes)
+        anchor_center, anchor_size = _center_size(anchors)
+        shift, scale = (center - anchor_center) / anchor_size, tf.math.log(size / anchor_size)
+        return tf.concat([shift, scale], axis=-1) * tf.constant(self.weights)
 
-    Returns:
-        (..., 4)
-    """
-    deltas = deltas / tf.constant(weights)
-    anchor_center, anchor_size = _center_size(anchors)
-    center = deltas[..., :2] * anchor_size + anchor_center
-    half = tf.exp(tf.minimum(deltas[..., 2:], max_log_scale)) * anchor_size * 0.5
-    return tf.concat([center - half, center + half], axis=-1)
+    def decode(self, deltas, anchors):
+        """
+        The inverse of `encode`.
+
+        Args:
+            deltas: (..., 4)
+            anchors: (..., 4), broadcasting against `deltas`
+
+        Returns:
+            (..., 4)
+        """
+        deltas = deltas / tf.constant(self.weights)
+        anchor_center, anchor_size = _center_size(anchors)
+        center = deltas[..., :2] * anchor_size + anchor_center
+        half = tf.exp(tf.minimum(deltas[..., 2:], self.max_log_scale)) * anchor_size * 0.5
+        return tf.concat([center - half, center + half], axis=-1)
 
 
 def nms(boxes, scores, iou_threshold, max_outputs):

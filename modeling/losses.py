@@ -1,5 +1,6 @@
 """Losses on plain tensors."""
 import math
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -70,40 +71,49 @@ def iou_loss(boxes, target_boxes, kind):
     return loss + tf.stop_gradient(_ratio(v, 1 - iou + v)) * v
 
 
-def box_loss(deltas, anchors, target_boxes, kind, reg_weights, max_log_scale, beta):
+class BoxLoss(NamedTuple):
     """
     What the regression of boxes costs: smooth L1 on the deltas, summed over the four of a box, or an IoU loss on the
     boxes that the deltas stand for.
 
-    Args:
-        deltas: (N, 4)
-        anchors: (N, 4), what the deltas start from
-        target_boxes: (N, 4)
+    Attributes:
         kind (str): "smooth_l1", or one of IOU_KINDS
-        reg_weights: 4 numbers, see `boxes.encode`
-        max_log_scale (float): see `boxes.decode`; only for the IoU losses
+        coder (BoxCoder): of the deltas
         beta (float): see `smooth_l1`
-
-    Returns:
-        (N,)
+        weight (float): that the loss is multiplied with
     """
-    if kind == "smooth_l1":
-        targets = tf.stop_gradient(box_ops.encode(target_boxes, anchors, reg_weights))
-        return tf.reduce_sum(smooth_l1(deltas, targets, beta), axis=1)
-    return iou_loss(box_ops.decode(deltas, anchors, reg_weights, max_log_scale), target_boxes, kind)
 
+    kind: str
+    coder: box_ops.BoxCoder
+    beta: float
+    weight: float = 1.0
 
-def mean_ious(deltas, anchors, target_boxes, reg_weights, max_log_scale):
-    """
-    How well boxes cover their targets before and after the regression; see `box_loss`.
+    def __call__(self, deltas, anchors, target_boxes):
+        """
+        Args:
+            deltas: (N, 4)
+            anchors: (N, 4), what the deltas start from
+            target_boxes: (N, 4)
 
-    Returns:
-        two scalars in 0..1, named "iou_before" and "iou_after"; 0 without boxes
-    """
-    boxes = box_ops.decode(deltas, anchors, reg_weights, max_log_scale)
-    count = tf.shape(anchors)[0]
-    return (tf.identity(mean_over(box_ops.iou(anchors, target_boxes), count), name="iou_before"),
-            tf.identity(mean_over(box_ops.iou(boxes, target_boxes), count), name="iou_after"))
+        Returns:
+            (N,), without the weight
+        """
+        if self.kind == "smooth_l1":
+            targets = tf.stop_gradient(self.coder.encode(target_boxes, anchors))
+            return tf.reduce_sum(smooth_l1(deltas, targets, self.beta), axis=1)
+        return iou_loss(self.coder.decode(deltas, anchors), target_boxes, self.kind)
+
+    def mean_ious(self, deltas, anchors, target_boxes):
+        """
+        How well boxes cover their targets before and after the regression; as `__call__`.
+
+        Returns:
+            two scalars in 0..1, named "iou_before" and "iou_after"; 0 without boxes
+        """
+        boxes = self.coder.decode(deltas, anchors)
+        count = tf.shape(anchors)[0]
+        return (tf.identity(mean_over(box_ops.iou(anchors, target_boxes), count), name="iou_before"),
+                tf.identity(mean_over(box_ops.iou(boxes, target_boxes), count), name="iou_after"))
 
 
 def _product(sizes):

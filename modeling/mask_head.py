@@ -59,24 +59,24 @@ def ClassConv2D(x, labels, num_categories, kernel_initializer):
     return tf.reshape(y + tf.linalg.matvec(chosen, bias)[:, None], [-1, *pixels])
 
 
-def mask_targets(rois, gt_index, gt_boxes, gt_masks, size):
+def mask_targets(rois, gt, size):
     """
     What the mask head should say: the ground-truth mask seen through each RoI.
 
     Args:
-        rois: (R, 4)
-        gt_index: int32 (R,), into the N boxes
-        gt_boxes: (N, 4)
-        gt_masks: uint8 (N, M, M), 0 or 1, each sampled at M x M bins of its own box
+        rois (RoIs): foreground
+        gt (GroundTruth): whose masks are 0 or 1, each sampled at M x M bins of its own box
         size (int): of the mask head's output
 
     Returns:
         float32 (R, size, size), 0 or 1
     """
-    boxes = tf.gather(gt_boxes, gt_index)
-    cells = tf.cast(tf.shape(gt_masks)[1], tf.float32) / (boxes[:, 2:] - boxes[:, :2])
-    in_mask_cells = (rois - tf.tile(boxes[:, :2], [1, 2])) * tf.tile(cells, [1, 2])
-    targets = crop_bins(tf.cast(gt_masks, tf.float32)[..., None], in_mask_cells, gt_index, size)
+    resolution = gt.masks.shape[-1]
+    boxes = gt.boxes_at(rois.gt_index)
+    cells = resolution / (boxes[:, 2:] - boxes[:, :2])
+    in_mask_cells = (rois.boxes - tf.tile(boxes[:, :2], [1, 2])) * tf.tile(cells, [1, 2])
+    masks = tf.cast(tf.reshape(gt.masks, [-1, resolution, resolution]), tf.float32)
+    targets = crop_bins(masks[..., None], in_mask_cells, rois.gt_index, size)
     return tf.cast(targets[..., 0] >= 0.5, tf.float32)
 
 

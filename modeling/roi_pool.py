@@ -3,6 +3,8 @@ import math
 
 import tensorflow as tf
 
+from modeling.structures import RoIFeatures
+
 # He et al.'s scale: an RoI of ImageNet's 224 pixels goes to level 4
 CANONICAL_SIZE, CANONICAL_LEVEL = 224, 4
 
@@ -72,27 +74,12 @@ def multilevel_roi_align(pyramid, strides, boxes, image_index, size):
         size (int): bins in each direction
 
     Returns:
-        (R, size, size, C), level by level; int32 (R,), of which box each of them is, see `in_order_of_boxes`
+        RoIFeatures (R, size, size, C)
     """
     if len(pyramid) == 1:
-        return roi_align(pyramid[0], boxes / strides[0], image_index, size), tf.range(tf.shape(boxes)[0])
+        return RoIFeatures(roi_align(pyramid[0], boxes / strides[0], image_index, size), tf.range(tf.shape(boxes)[0]))
     levels = assign_levels(boxes, len(pyramid))
     members = [tf.cast(tf.where(tf.equal(levels, i))[:, 0], tf.int32) for i in range(len(pyramid))]
     pooled = [roi_align(features, tf.gather(boxes, index) / stride, tf.gather(image_index, index), size)
               for features, stride, index in zip(pyramid, strides, members)]
-    return tf.concat(pooled, axis=0), tf.concat(members, axis=0)
-
-
-def in_order_of_boxes(values, order):
-    """
-    Bring what a head made of features from `multilevel_roi_align` into the order of the boxes. It is less to move than
-    the features are.
-
-    Args:
-        values: (R, ...)
-        order: int32 (R,), of which box each of them is
-
-    Returns:
-        (R, ...)
-    """
-    return tf.scatter_nd(order[:, None], values, tf.shape(values))
+    return RoIFeatures(tf.concat(pooled, axis=0), tf.concat(members, axis=0))

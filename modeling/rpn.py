@@ -1,16 +1,57 @@
 """Region Proposal Network (Ren et al. 2015), over any number of feature levels."""
+from typing import NamedTuple
+
 import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import Conv2D
 from tensorpack.tfutils.summary import add_moving_summary
 
 from modeling import boxes as box_ops
-from modeling.losses import box_loss, mean_ious, mean_over
+from modeling.losses import mean_over
 from modeling.sampling import flatten_drawn, sample_fg_bg
+from modeling.structures import Proposals
 
 # Detectron's, for regression targets that are not scaled by weights
 SMOOTH_L1_BETA = 1.0 / 9
-REG_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+
+
+class Level(NamedTuple):
+    """
+    What the network says about the anchors of a feature map, or of several that are joined.
+
+    Attributes:
+        anchors: (A, 4)
+        inside: bool (B, A), False for anchors of cells beyond an image
+        logits: (B, A)
+        deltas: (B, A, 4)
+    """
+
+    anchors: tf.Tensor
+    inside: tf.Tensor
+    logits: tf.Tensor
+    deltas: tf.Tensor
+
+
+class ProposalLimits(NamedTuple):
+    """
+    Attributes:
+        pre_nms_topk (int): boxes of a level that enter NMS
+        post_nms_topk (int): boxes of a level, and of all levels together, that leave it
+        nms_thresh (float): IoU
+        min_size (float): shortest edge of a proposal, in pixels
+    """
+
+    pre_nms_topk: int
+    post_nms_topk: int
+    nms_thresh: float
+    min_size: float
+
+
+def join_levels(levels):
+    """Args: levels (list[Level]). Returns: Level, of all their anchors"""
+    anchors, inside, logits, deltas = zip(*levels)
+    return Level(
+        tf.concat(anchors, axis=0), tf.concat(inside, axis=1), tf.concat(logits, axis=1), tf.concat(deltas, axis=1))
 
 
 def rpn_head(features, channels, num_anchors):
@@ -34,68 +75,60 @@ def rpn_head(features, channels, num_anchors):
         return tf.reshape(logits, [batch, -1]), tf.reshape(deltas, [batch, -1, 4])
 
 
-def rpn_losses(logits, deltas, anchors, labels, best_box, gt_boxes, seeds, batch_per_im, fg_ratio, max_log_scale,
-               loss_type):
+def rpn_losses(level, anchor_labels, gt, seeds, sampling, box_loss):
     """
     Cross entropy over a sample of the anchors, and a loss of the boxes of the foreground of the same sample. Both are
-    divided by the number of anchors that were asked for, `batch_per_im` an image.
+    divided by the number of anchors that were asked for, `sampling.size` an image.
 
     Args:
-        logits: (B, A)
-        deltas: (B, A, 4)
-        anchors: (A, 4)
-        labels: int32 (B, A), of `anchors.label_anchors`
-        best_box: int32 (B, A), likewise
-        gt_boxes: (B, G, 4)
+        level (Level): of all anchors
+        anchor_labels (AnchorLabels): see `anchors.label_anchors`
+        gt (GroundTruth)
         seeds: int64 (B, 2), see `sampling.random_subset`
-        batch_per_im (int), fg_ratio (float): the size of the sample and its largest share of foreground
-        max_log_scale (float): see `boxes.decode`
-        loss_type (str): of the boxes, see `losses.box_loss`
+        sampling (Sampling): the size of the sample and its largest share of foreground
+        box_loss (BoxLoss)
 
     Returns:
-        label_loss, box_loss: scalars
+        dict of scalars: rpn_label_loss, rpn_box_loss
     """
-    num_anchors, num_gt = tf.shape(anchors)[0], tf.shape(gt_boxes)[1]
-    fg, bg = sample_fg_bg(tf.equal(labels, 1), tf.equal(labels, 0), batch_per_im, fg_ratio, seeds)
+    labels, best_box = anchor_labels
+    num_anchors, num_gt = tf.shape(level.anchors)[0], tf.shape(gt.boxes)[1]
+    fg, bg = sample_fg_bg(tf.equal(labels, 1), tf.equal(labels, 0), sampling, seeds)
     fg_index = tf.stop_gradient(flatten_drawn(*fg, num_anchors))
     bg_index = tf.stop_gradient(flatten_drawn(*bg, num_anchors))
-    count = tf.shape(labels)[0] * batch_per_im
+    count = tf.shape(labels)[0] * sampling.size
 
-    sampled_logits = tf.gather(tf.reshape(logits, [-1]), tf.concat([fg_index, bg_index], axis=0))
+    sampled_logits = tf.gather(tf.reshape(level.logits, [-1]), tf.concat([fg_index, bg_index], axis=0))
     sampled_labels = tf.concat([tf.ones_like(fg_index, tf.float32), tf.zeros_like(bg_index, tf.float32)], axis=0)
     label_loss = mean_over(tf.nn.sigmoid_cross_entropy_with_logits(labels=sampled_labels, logits=sampled_logits), count)
 
     box_index = tf.gather(tf.reshape(best_box, [-1]), fg_index) + fg_index // num_anchors * num_gt
-    regression = (tf.gather(tf.reshape(deltas, [-1, 4]), fg_index), tf.gather(anchors, fg_index % num_anchors),
-                  tf.gather(tf.reshape(gt_boxes, [-1, 4]), box_index))
-    fg_loss = box_loss(*regression, loss_type, REG_WEIGHTS, max_log_scale, SMOOTH_L1_BETA)
+    regression = (tf.gather(tf.reshape(level.deltas, [-1, 4]), fg_index),
+                  tf.gather(level.anchors, fg_index % num_anchors), gt.boxes_at(box_index))
+    fg_loss = box_loss(*regression)
 
     with tf.name_scope("rpn_metrics"):
         recall = tf.reduce_sum(tf.cast(sampled_logits[:tf.size(fg_index)] > 0, tf.float32))
         recall = tf.math.divide_no_nan(recall, tf.cast(tf.size(fg_index), tf.float32), name="fg_recall")
         add_moving_summary(recall, tf.cast(tf.size(fg_index), tf.float32, name="num_fg"),
-                           *mean_ious(*regression, REG_WEIGHTS, max_log_scale))
-    return label_loss, mean_over(fg_loss, count)
+                           *box_loss.mean_ious(*regression))
+    return {"rpn_label_loss": label_loss, "rpn_box_loss": mean_over(fg_loss, count) * box_loss.weight}
 
 
-def generate_proposals(levels, image_sizes, pre_nms_topk, post_nms_topk, nms_thresh, min_size, max_log_scale):
+def generate_proposals(levels, image_sizes, limits, coder):
     """
     The best boxes of each level after NMS, then the best of all levels.
 
     Args:
-        levels (list): of (anchors (A, 4), inside bool (B, A), logits (B, A), deltas (B, A, 4)); `inside` is False for
-            cells beyond an image
+        levels (list[Level])
         image_sizes: int32 (B, 2), which the proposals are clipped to
-        pre_nms_topk (int): boxes of a level that enter NMS
-        post_nms_topk (int): boxes of a level, and of all levels together, that leave it
-        nms_thresh (float): IoU
-        min_size (float): shortest edge of a proposal, in pixels
-        max_log_scale (float): see `boxes.decode`
+        limits (ProposalLimits)
+        coder (BoxCoder): of the deltas
 
     Returns:
-        proposals (B, R, 4) by falling score; scores (B, R), logits, -inf for padding
+        Proposals
     """
-    candidates = [_top_boxes(*level, image_sizes, pre_nms_topk, min_size, max_log_scale) for level in levels]
+    candidates = [_top_boxes(level, image_sizes, limits, coder) for level in levels]
     longest = tf.reduce_max([tf.shape(scores)[1] for _, scores in candidates])
     level_boxes, level_scores = zip(*[_pad_to(boxes, scores, longest) for boxes, scores in candidates])
     boxes, scores = tf.stack(level_boxes, axis=1), tf.stack(level_scores, axis=1)    # (B, L, K, 4), (B, L, K)
@@ -103,20 +136,20 @@ def generate_proposals(levels, image_sizes, pre_nms_topk, post_nms_topk, nms_thr
     batch = tf.shape(image_sizes)[0]
     boxes = tf.reshape(boxes, [batch * len(levels), longest, 4])
     scores = tf.reshape(scores, [batch * len(levels), longest])
-    keep, kept = box_ops.nms(boxes, scores, nms_thresh, tf.minimum(post_nms_topk, longest))
+    keep, kept = box_ops.nms(boxes, scores, limits.nms_thresh, tf.minimum(limits.post_nms_topk, longest))
     boxes = tf.reshape(tf.gather(boxes, keep, batch_dims=1), [batch, -1, 4])
     scores = tf.reshape(tf.where(kept, tf.gather(scores, keep, batch_dims=1), float("-inf")), [batch, -1])
 
-    scores, best = tf.nn.top_k(scores, tf.minimum(post_nms_topk, tf.shape(scores)[1]))
-    return tf.stop_gradient(tf.gather(boxes, best, batch_dims=1)), tf.stop_gradient(scores)
+    scores, best = tf.nn.top_k(scores, tf.minimum(limits.post_nms_topk, tf.shape(scores)[1]))
+    return Proposals(tf.stop_gradient(tf.gather(boxes, best, batch_dims=1)), tf.stop_gradient(scores))
 
 
-def _top_boxes(anchors, inside, logits, deltas, image_sizes, topk, min_size, max_log_scale):
-    scores = tf.where(inside, logits, float("-inf"))
-    scores, best = tf.nn.top_k(scores, tf.minimum(topk, tf.shape(scores)[1]))
-    boxes = box_ops.decode(tf.gather(deltas, best, batch_dims=1), tf.gather(anchors, best), max_log_scale=max_log_scale)
+def _top_boxes(level, image_sizes, limits, coder):
+    scores = tf.where(level.inside, level.logits, float("-inf"))
+    scores, best = tf.nn.top_k(scores, tf.minimum(limits.pre_nms_topk, tf.shape(scores)[1]))
+    boxes = coder.decode(tf.gather(level.deltas, best, batch_dims=1), tf.gather(level.anchors, best))
     boxes = box_ops.clip(boxes, image_sizes[:, None])
-    large = tf.reduce_all(boxes[..., 2:] - boxes[..., :2] > min_size, axis=-1)
+    large = tf.reduce_all(boxes[..., 2:] - boxes[..., :2] > limits.min_size, axis=-1)
     return boxes, tf.where(large, scores, float("-inf"))
 
 

@@ -1,7 +1,21 @@
 """Random choice of what is trained on in a step."""
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from modeling import boxes as box_ops
+from modeling.structures import RoIs
+
+
+class Sampling(NamedTuple):
+    """
+    Attributes:
+        size (int): how many are drawn of an image
+        fg_ratio (float): largest share of foreground among them
+    """
+
+    size: int
+    fg_ratio: float
 
 
 def random_subset(candidates, size, seeds):
@@ -22,21 +36,22 @@ def random_subset(candidates, size, seeds):
     return indices, keys >= 0
 
 
-def sample_fg_bg(foreground, background, size, fg_ratio, seeds):
+def sample_fg_bg(foreground, background, sampling, seeds):
     """
-    Draw `size` of each row, at most `size * fg_ratio` of the foreground, the rest of the background.
+    Draw `sampling.size` of each row, the foreground up to its share, the rest of the background.
 
     Args:
         foreground, background: bool (B, N)
+        sampling (Sampling)
         seeds: int64 (B, 2), see `random_subset`
 
     Returns:
         a pair (int32 (B, F), bool (B, F)) for the foreground and one for the background: indices into N, and which
         of them were drawn
     """
-    fg_indices, fg_drawn = random_subset(foreground, int(size * fg_ratio), seeds)
-    bg_indices, bg_drawn = random_subset(background, size, seeds + [0, 1])
-    num_bg = size - tf.reduce_sum(tf.cast(fg_drawn, tf.int32), axis=1, keepdims=True)
+    fg_indices, fg_drawn = random_subset(foreground, int(sampling.size * sampling.fg_ratio), seeds)
+    bg_indices, bg_drawn = random_subset(background, sampling.size, seeds + [0, 1])
+    num_bg = sampling.size - tf.reduce_sum(tf.cast(fg_drawn, tf.int32), axis=1, keepdims=True)
     bg_drawn &= tf.range(tf.shape(bg_indices)[1])[None] < num_bg
     return (fg_indices, fg_drawn), (bg_indices, bg_drawn)
 
@@ -54,32 +69,28 @@ def flatten_drawn(indices, drawn, row_length):
     return tf.boolean_mask(indices + offsets, drawn)
 
 
-def sample_rois(proposals, proposal_valid, gt_boxes, gt_labels, size, fg_ratio, fg_thresh, seeds):
+def sample_rois(proposals, gt, sampling, fg_thresh, seeds):
     """
     RoIs that the heads are trained on (Girshick 2015, sec. 2.3), with the ground truth among the proposals.
 
     Args:
-        proposals: (B, R, 4)
-        proposal_valid: bool (B, R), False for padding
-        gt_boxes: (B, G, 4)
-        gt_labels: int32 (B, G): 1.. an object, 0 padding, -1 a crowd region
-        size (int): RoIs an image
-        fg_ratio (float): largest share of foreground
+        proposals (Proposals)
+        gt (GroundTruth)
+        sampling (Sampling)
         fg_thresh (float): an RoI is foreground when its IoU with a box is at least this
         seeds: int64 (B, 2), see `random_subset`
 
     Returns:
-        rois (S, 4); image_index int32 (S,); labels int32 (S,), 0 for background; gt_index int32 (S,), into the
-        (B * G,) list of boxes: the best box of each foreground RoI. The foreground comes first.
+        RoIs, the foreground first
     """
-    is_object = gt_labels > 0
-    rois = tf.concat([proposals, gt_boxes], axis=1)
-    valid = tf.concat([proposal_valid, is_object], axis=1)
-    ious = tf.where(is_object[:, None], box_ops.iou(rois[:, :, None], gt_boxes[:, None]), -1.0)
+    is_object = gt.labels > 0
+    boxes = tf.concat([proposals.boxes, gt.boxes], axis=1)
+    valid = tf.concat([proposals.valid, is_object], axis=1)
+    ious = tf.where(is_object[:, None], box_ops.iou(boxes[:, :, None], gt.boxes[:, None]), -1.0)
     foreground = (tf.reduce_max(ious, axis=2) >= fg_thresh) & valid
-    fg, bg = sample_fg_bg(foreground, valid & tf.logical_not(foreground), size, fg_ratio, seeds)
+    fg, bg = sample_fg_bg(foreground, valid & tf.logical_not(foreground), sampling, seeds)
 
-    num_rois, num_gt = tf.shape(rois)[1], tf.shape(gt_boxes)[1]
+    num_rois, num_gt = tf.shape(boxes)[1], tf.shape(gt.boxes)[1]
     fg_index = flatten_drawn(*fg, num_rois)
     bg_index = flatten_drawn(*bg, num_rois)
     index = tf.concat([fg_index, bg_index], axis=0)
@@ -87,6 +98,7 @@ def sample_rois(proposals, proposal_valid, gt_boxes, gt_labels, size, fg_ratio, 
 
     gt_index = tf.reshape(tf.argmax(ious, axis=2, output_type=tf.int32), [-1])
     gt_index = tf.gather(gt_index, index) + image_index * num_gt
-    fg_labels = tf.gather(tf.reshape(gt_labels, [-1]), gt_index[:tf.size(fg_index)])
+    fg_labels = tf.gather(tf.reshape(gt.labels, [-1]), gt_index[:tf.size(fg_index)])
     labels = tf.concat([fg_labels, tf.zeros_like(bg_index)], axis=0)
-    return tuple(map(tf.stop_gradient, (tf.gather(tf.reshape(rois, [-1, 4]), index), image_index, labels, gt_index)))
+    rois = tf.gather(tf.reshape(boxes, [-1, 4]), index), image_index, labels, gt_index
+    return RoIs(*map(tf.stop_gradient, rois))

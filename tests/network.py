@@ -7,7 +7,7 @@ from tensorpack import tfv1
 from common import QuietSessionCreator
 from data.batch import pad_batch
 from graph import tower
-from modeling.generalized_rcnn import GeneralizedRCNN
+from training.model import TrainingModel
 from weights.fit import network_variables
 
 SIZES = np.int32([(64, 96), (30, 60)])    # the second of a smaller region than the batch
@@ -26,7 +26,7 @@ class Network:
     """
 
     def __init__(self, cfg, training, weights=None, run=True, rewrite=True):
-        self.model, self.graph = GeneralizedRCNN(cfg), tf.Graph()
+        self.model, self.graph = TrainingModel(cfg), tf.Graph()
         with self.graph.as_default():
             tfv1.set_random_seed(0)
             inputs = [tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in self.model.inputs()]
@@ -62,7 +62,7 @@ class Network:
     def detect(self, images):
         """Returns: dict of output name to array, for images of any sizes"""
         batch, sizes = pad_batch(images)
-        names = self.model.inference_tensor_names()[1]
+        names = self.model.network.output_names()
         return dict(zip((n.split("/")[1] for n in names),
                         self.run([f"{n}:0" for n in names], images=batch, image_sizes=sizes)))
 

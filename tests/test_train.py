@@ -226,11 +226,11 @@ import numpy as np, resource
 from tensorpack import tfv1
 from tensorpack.tfutils.tower import TrainTowerContext
 from config import config, finalize_configs
-from modeling.generalized_rcnn import GeneralizedRCNN
+from training.model import TrainingModel
 tfv1.disable_eager_execution()
 config.DATA.CLASS_NAMES, config.DATA.CATEGORY_IDS = tuple(map(str, range(80))), tuple(range(80))
 finalize_configs(config, is_training=True)
-model = GeneralizedRCNN(config)
+model = TrainingModel(config)
 inputs = [tfv1.placeholder(spec.dtype, spec.shape) for spec in model.get_input_signature()]
 with TrainTowerContext(""):
     step = model.get_optimizer().minimize(model.build_graph(*inputs))

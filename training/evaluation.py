@@ -24,7 +24,7 @@ class Evaluation(Callback):
     Args:
         cfg (AttrDict): a finalized config
         datasets (list[Dataset])
-        model (ModelDesc): with `inference_tensor_names`
+        model (TrainingModel)
         stop (StopOnSignal): may cut it short
     """
 
@@ -34,9 +34,10 @@ class Evaluation(Callback):
         self.cfg, self.datasets, self.model, self.stop = cfg, datasets, model, stop
 
     def _setup_graph(self):
-        inputs, outputs = self.model.inference_tensor_names()
+        network = self.model.network
         device = 0 if common.visible_gpus() else -1
-        self._predict_all = as_predict_function(self.trainer.get_predictor(inputs, outputs, device=device))
+        self._predict_all = as_predict_function(self.trainer.get_predictor(
+            network.input_names, network.output_names(), device=device))
 
     def _predict(self, *inputs):
         # in a thread of its own, from where the training cannot be ended

@@ -14,9 +14,9 @@ from tensorpack.input_source import QueueInput
 from tensorpack.train import TrainConfig, launch_train_with_config
 
 import distributed
-from modeling.generalized_rcnn import GeneralizedRCNN
 from training.checkpoint import CheckpointSaver
 from training.evaluation import Evaluation
+from training.model import TrainingModel
 from training.progress import Progress
 from training.schedule import total_batch
 from training.stop import StopOnSignal
@@ -47,7 +47,7 @@ def train(cfg, dataflow, val_sets, schedule, init, logdir):
     prepare_training()
     tfv1.disable_eager_execution()
     tfv1.set_random_seed(cfg.TRAIN.SEED)
-    model = GeneralizedRCNN(cfg)
+    model = TrainingModel(cfg)
     progress = Progress(model.loss_names(), schedule.num_steps, total_batch(cfg.TRAIN))
     saver = CheckpointSaver(logdir, cfg.TRAIN.MAX_TO_KEEP)
     stop = StopOnSignal(saver)

@@ -1,1 +1,16 @@
-"""Backbones, by the feature maps that they give."""
+"""Backbones: one file for each, and the line that chooses."""
+import common  # noqa: F401  (prepares TensorFlow before anything else imports it)
+from modeling.backbones.resnet import ResNet
+
+
+def make_backbone(cfg, padding):
+    """
+    Args:
+        cfg (AttrDict): the BACKBONE part of a config
+        padding (Padding): where the images end
+
+    Returns:
+        object with `levels` and `stage`, see `ResNet`
+    """
+    return ResNet(cfg.RESNET_NUM_BLOCKS, cfg.NORM, cfg.WIDTH, cfg.FREEZE_AT, cfg.FREEZE_AFFINE, cfg.STRIDE_1X1,
+                  cfg.TF_PAD_MODE, padding)

@@ -1,6 +1,4 @@
 """ResNet with bottleneck blocks (He et al. 2016), with the variable names of tensorpack's model zoo."""
-import contextlib
-
 import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import Conv2D
@@ -15,7 +13,8 @@ class ResNet:
     The stages of a ResNet, to be called in order.
 
     Args:
-        norm (str): see `layers.normalize`
+        num_blocks: bottlenecks of each of the four stages
+        norm (str): "FreezeBN" (fixed statistics), or see `layers.normalize`
         width (int): channels of the stem; stage i has width * 4 * 2**i
         freeze_at (int): 0: every layer is trained; 1: the stem is fixed; 2: and the first stage
         freeze_affine (bool): gamma and beta of the norms are fixed
@@ -24,7 +23,8 @@ class ResNet:
         padding (Padding): where the images end
     """
 
-    def __init__(self, norm, width, freeze_at, freeze_affine, stride_1x1, tf_pad_mode, padding):
+    def __init__(self, num_blocks, norm, width, freeze_at, freeze_affine, stride_1x1, tf_pad_mode, padding):
+        self.num_blocks = num_blocks
         self.norm = norm
         self.width = width
         self.freeze_at = freeze_at
@@ -33,49 +33,69 @@ class ResNet:
         self.tf_pad_mode = tf_pad_mode
         self.padding = padding
 
-    def stem(self, image):
+    def levels(self, images, num_stages):
+        """
+        Args:
+            images: (B, H, W, 3)
+            num_stages (int): 1..4
+
+        Returns:
+            list: C2.. of each stage, (B, H / s, W / s, width * 4 * 2**i) with s = 4, 8, 16, 32
+        """
+        features = [self.stem(images)]
+        for index in range(num_stages):
+            features.append(self.stage(features[-1], index, stride=1 if index == 0 else 2))
+        return features[1:]
+
+    def stem(self, images):
         """(B, H, W, 3) to (B, H // 4, W // 4, width)"""
-        with self._variables(frozen=self.freeze_at > 0):
-            x = self._conv("conv0", tf.pad(image, self._paddings(2, 3)), self.width, 7, 2, 2, padding="valid")
+        is_frozen = self.freeze_at > 0
+        with self._variables(is_frozen):
+            x = self._conv("conv0", tf.pad(images, self._paddings(2, 3)), self.width, 7, 2, 2, self._norm(is_frozen),
+                           padding="valid")
             # what is padded with cannot win over values that are not negative
             return tf.nn.max_pool2d(self.padding.zero(tf.nn.relu(x), 2), 3, 2, self._paddings(0, 1), name="pool0")
 
-    def stage(self, x, index, num_blocks, stride):
+    def stage(self, x, index, stride):
         """
         Args:
             x: (B, H, W, C)
             index (int): 0..3, for conv2 to conv5 of the paper
-            num_blocks (int): bottlenecks in it
             stride (int): 1 or 2, what the first block strides by
 
         Returns:
             (B, H // stride, W // stride, width * 4 * 2**index)
         """
         input_stride = 4 if index == 0 else 2 ** (index + 1)
-        with self._variables(frozen=self.freeze_at > index + 1), \
-                tfv1.variable_scope(f"group{index}", reuse=tfv1.AUTO_REUSE):
-            for block in range(num_blocks):
+        is_frozen = self.freeze_at > index + 1
+        with self._variables(is_frozen), tfv1.variable_scope(f"group{index}", reuse=tfv1.AUTO_REUSE):
+            for block in range(self.num_blocks[index]):
                 with tfv1.variable_scope(f"block{block}"):
                     x = self._bottleneck(x, self.width * 2 ** index, stride if block == 0 else 1,
-                                         input_stride if block == 0 else input_stride * stride)
+                                         input_stride if block == 0 else input_stride * stride, self._norm(is_frozen))
         return x
 
-    def _bottleneck(self, x, channels, stride, input_stride):
+    def _norm(self, is_frozen):
+        # fixed layers take no statistics from the batch
+        return "FreezeBN" if is_frozen and self.norm == "SyncBN" else self.norm
+
+    def _bottleneck(self, x, channels, stride, input_stride, norm):
         first_stride, second_stride = (stride, 1) if self.stride_1x1 else (1, stride)
         inner_stride, output_stride = input_stride * first_stride, input_stride * stride
         shortcut = self.padding.drop_odd(x) if stride == 2 else x
-        x = self._conv("conv1", shortcut if first_stride == 2 else x, channels, 1, first_stride, inner_stride)
+        x = self._conv("conv1", shortcut if first_stride == 2 else x, channels, 1, first_stride, inner_stride, norm)
         x = self.padding.zero(tf.nn.relu(x), inner_stride)
         if second_stride == 2:
-            x = self._conv("conv2", tf.pad(x, self._paddings(0, 1)), channels, 3, 2, output_stride, padding="valid")
+            x = self._conv("conv2", tf.pad(x, self._paddings(0, 1)), channels, 3, 2, output_stride, norm,
+                           padding="valid")
         else:
-            x = self._conv("conv2", x, channels, 3, 1, output_stride)
-        x = self._conv("conv3", tf.nn.relu(x), channels * 4, 1, 1, output_stride, ends_branch=True)
+            x = self._conv("conv2", x, channels, 3, 1, output_stride, norm)
+        x = self._conv("conv3", tf.nn.relu(x), channels * 4, 1, 1, output_stride, norm, ends_branch=True)
         if shortcut.shape[-1] != channels * 4:
-            shortcut = self._conv("convshortcut", shortcut, channels * 4, 1, stride, output_stride)
+            shortcut = self._conv("convshortcut", shortcut, channels * 4, 1, stride, output_stride, norm)
         return tf.nn.relu(x + shortcut, name="output")
 
-    def _conv(self, name, x, channels, kernel, stride, output_stride, padding="same", ends_branch=False):
+    def _conv(self, name, x, channels, kernel, stride, output_stride, norm, padding="same", ends_branch=False):
         """
         A convolution with its norm. The last of a residual branch starts at zero, so that the block starts as identity.
 
@@ -83,9 +103,7 @@ class ResNet:
             stride (int): of the convolution
             output_stride (int): of its feature map, in pixels of the image
         """
-        # fixed layers take no statistics from the batch
-        norm = "FreezeBN" if self._frozen and self.norm == "SyncBN" else self.norm
-        if ends_branch and self.norm == "None":
+        if ends_branch and norm == "None":
             initializer = tfv1.zeros_initializer()
         else:
             initializer = tfv1.variance_scaling_initializer(
@@ -103,13 +121,9 @@ class ResNet:
             before, after = after, before
         return [[0, 0], [before, after], [before, after], [0, 0]]
 
-    @contextlib.contextmanager
-    def _variables(self, frozen):
-        """A context in which all new layers are fixed (`frozen`), or the variables of their norms, or none."""
-        self._frozen = frozen
-        endings = ("",) if frozen else ("/gamma", "/beta") if self.freeze_affine else ()
-        with custom_getter_scope(_fix(endings)):
-            yield
+    def _variables(self, is_frozen):
+        """Returns: a context in which all new layers are fixed, or the variables of their norms, or none"""
+        return custom_getter_scope(_fix(("",) if is_frozen else ("/gamma", "/beta") if self.freeze_affine else ()))
 
 
 def _fix(endings):

@@ -18,7 +18,7 @@ from benchmarks import kills, metrics, peers, time_steps, torchvision_step, traf
 from common import UserError
 from tiny import TINY
 from benchmarks.complexity import count_parameters
-from modeling.generalized_rcnn import GeneralizedRCNN
+from training.model import TrainingModel
 
 SIZE = (64, 96)
 NUM_CLASSES = 3
@@ -57,7 +57,7 @@ def test_our_side_takes_steps_on_which_the_loss_falls(monkeypatch):
 def test_our_side_trains_every_layer_and_each_sends_a_message():
     cfg = train_step.make_config(1, num_classes=NUM_CLASSES, words=TINY)
     with tf.Graph().as_default() as graph:
-        train_step.build_step(GeneralizedRCNN(cfg))
+        train_step.build_step(TrainingModel(cfg))
         trained = {v.op.name: v.shape.num_elements() for v in tfv1.trainable_variables()}
         updated = {v.op.name.replace("/Momentum", "") for v in tfv1.global_variables() if "Momentum" in v.op.name}
         num_parameters = count_parameters(graph)
@@ -134,7 +134,7 @@ def test_a_failed_measurement_is_named():
 def test_masks_of_both_sides_are_the_same_ellipse():
     cfg = train_step.make_config(1, num_classes=NUM_CLASSES, words=TINY)
     batch = dict(train_step.make_batch(1, 56, 56, 1, NUM_CLASSES), gt_boxes=np.float32([[[0, 0, 56, 56]]]))
-    feed = train_step.make_feed(GeneralizedRCNN(cfg), batch)
+    feed = train_step.make_feed(TrainingModel(cfg), batch)
     bitmap, = torchvision_step.ellipse_bitmaps(batch["gt_boxes"][0], 56, 56)
     np.testing.assert_array_equal(feed["gt_masks"][0, 0], bitmap)
     assert bitmap.mean() == pytest.approx(np.pi / 4, abs=0.01)

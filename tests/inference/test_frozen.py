@@ -91,7 +91,7 @@ def test_bfloat16_finds_about_the_same(make_config, variables, cfg, path):
 
 
 def test_several_devices_find_the_same_and_work_at_once(cfg, path, variables):
-    predict = Predictor(freeze(cfg, path), GeneralizedRCNN(cfg).inference_tensor_names()[1], num_devices=2)
+    predict = Predictor(freeze(cfg, path), GeneralizedRCNN(cfg).output_names(), num_devices=2)
     expected = list(variables[0].detect(IMAGES).values())
     taken = predict._free.get()
     assert_equal_detections(predict(*pad_batch(IMAGES)), expected, rtol=1e-4, atol=1e-3)

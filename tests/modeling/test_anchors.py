@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from graph import run
-from modeling.anchors import cell_anchors, grid_anchors, label_anchors
+from modeling.anchors import AnchorThresholds, cell_anchors, grid_anchors, label_anchors
+from modeling.structures import GroundTruth
 
 POSITIVE, NEGATIVE, CROWD = 0.7, 0.3, 0.7
 
@@ -69,7 +70,8 @@ def label_by_loops(anchors, gt_boxes, gt_labels, height, width):
 
 def label(anchors, gt_boxes, gt_labels, sizes, exists=None):
     exists = np.ones((len(gt_labels), len(anchors)), bool) if exists is None else exists
-    return run(lambda a, b, l, s: label_anchors(a, tf.constant(exists), b, l, s, POSITIVE, NEGATIVE, CROWD),
+    thresholds = AnchorThresholds(POSITIVE, NEGATIVE, CROWD)
+    return run(lambda a, b, l, s: label_anchors(a, tf.constant(exists), GroundTruth(b, l), s, thresholds),
                np.float32(anchors), np.float32(gt_boxes), np.int32(gt_labels), np.int32(sizes))
 
 

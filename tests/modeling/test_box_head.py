@@ -8,8 +8,10 @@ import tensorflow as tf
 from graph import gradients, run, tower, variable_shapes
 from modeling import boxes as box_ops
 from modeling.box_head import (
-    fastrcnn_2fc_head, fastrcnn_4conv1fc_head, fastrcnn_losses, fastrcnn_outputs, fastrcnn_predictions)
-from modeling.losses import iou_loss
+    SMOOTH_L1_BETA, DetectionLimits, fastrcnn_2fc_head, fastrcnn_4conv1fc_head, fastrcnn_losses, fastrcnn_outputs,
+    fastrcnn_predictions)
+from modeling.losses import BoxLoss, iou_loss
+from modeling.structures import RoIs
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 MAX_LOG_SCALE = 4.0
@@ -81,14 +83,20 @@ SHARES = np.full(4, 0.25, np.float32)
 
 
 def losses(logits, deltas, rois=ROIS, labels=LABELS, targets=TARGETS, shares=SHARES, loss_type="smooth_l1"):
-    return run(lambda *t: fastrcnn_losses(*t, WEIGHTS, MAX_LOG_SCALE, loss_type), np.float32(logits),
-               np.float32(deltas), rois, labels, targets, shares)
+    return run(lambda *t: losses_of(*t, loss_type=loss_type), np.float32(logits), np.float32(deltas), rois, labels,
+               targets, shares)
+
+
+def losses_of(logits, deltas, rois, labels, targets, shares, weights=WEIGHTS, loss_type="smooth_l1"):
+    rois = RoIs(*map(tf.convert_to_tensor, (rois, np.zeros(0, np.int32), labels)))
+    loss = BoxLoss(loss_type, box_ops.BoxCoder(weights, MAX_LOG_SCALE), SMOOTH_L1_BETA)
+    return fastrcnn_losses(logits, deltas, rois, targets, shares, loss)
 
 
 def perfect_deltas(num_classes=3):
     """Perfect for the class of each foreground RoI, nonsense elsewhere."""
     deltas = RNG.normal(0, 100, (len(ROIS), num_classes, 4)).astype(np.float32)
-    encoded = run(lambda b, a: box_ops.encode(b, a, WEIGHTS), TARGETS[[0, 2]], ROIS[[0, 2]])
+    encoded = run(lambda b, a: box_ops.BoxCoder(WEIGHTS).encode(b, a), TARGETS[[0, 2]], ROIS[[0, 2]])
     deltas[0, 2], deltas[2, 1] = encoded
     return deltas
 
@@ -118,8 +126,8 @@ def test_the_gradient_of_an_iou_loss_passes_through_the_weights_and_the_clamp_of
     deltas[2, 1, 2] = 100.0    # far beyond the clamp
 
     def slopes(weights):
-        return gradients(lambda d: fastrcnn_losses(np.zeros((4, 3), np.float32), d, ROIS, tf.constant(LABELS), TARGETS,
-                                                   SHARES, weights, MAX_LOG_SCALE, "giou")[1], deltas)[0]
+        return gradients(lambda d: losses_of(np.zeros((4, 3), np.float32), d, ROIS, LABELS, TARGETS, SHARES, weights,
+                                             "giou")[1], deltas)[0]
 
     found = slopes(WEIGHTS)
     assert found[2, 1, 2] == 0 and np.abs(found[0, 2]).min() > 0
@@ -145,8 +153,8 @@ def test_without_foreground_the_box_loss_is_zero_and_its_gradients_too(loss_type
     arrays = np.zeros((4, 3), np.float32), np.ones((4, 3, 4), np.float32)
     background = np.zeros(4, np.int32)
     assert losses(*arrays, labels=background, loss_type=loss_type)[1] == 0
-    grads = gradients(lambda l, d: sum(fastrcnn_losses(l, d, ROIS, tf.constant(background), TARGETS, SHARES,
-                                                       WEIGHTS, MAX_LOG_SCALE, loss_type)), *arrays)
+    grads = gradients(lambda l, d: sum(losses_of(l, d, ROIS, background, TARGETS, SHARES, loss_type=loss_type)),
+                      *arrays)
     assert np.isfinite(grads[0]).all()
     np.testing.assert_array_equal(grads[1], 0)
 
@@ -156,14 +164,14 @@ def test_without_rois_both_losses_are_zero_and_the_gradients_finite(loss_type):
     none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
     arrays = np.zeros((0, 3), np.float32), np.zeros((0, 3, 4), np.float32)
     assert losses(*arrays, *none, loss_type=loss_type) == (0, 0)
-    grads = gradients(lambda l, d: sum(fastrcnn_losses(l, d, *map(tf.constant, none), WEIGHTS, MAX_LOG_SCALE,
-                                                       loss_type)), *arrays)
+    grads = gradients(lambda l, d: sum(losses_of(l, d, *none, loss_type=loss_type)), *arrays)
     assert all(np.isfinite(grad).all() for grad in grads)
 
 
 # detections ---------------------------------------------------------------------------------------------------------
 def predict(boxes, scores, image_index, batch=1, score_thresh=0.05, nms_thresh=0.5, max_detections=100):
-    return run(lambda b, s, i, n: fastrcnn_predictions(b, s, i, n, score_thresh, nms_thresh, max_detections),
+    limits = DetectionLimits(score_thresh, nms_thresh, max_detections)
+    return run(lambda b, s, i, n: fastrcnn_predictions(b, s, i, n, limits),
                np.float32(boxes), np.float32(scores), np.int32(image_index), np.int32(batch))
 
 

@@ -11,6 +11,7 @@ from modeling import boxes as box_ops
 
 FLOATS = st.floats(0, 1, width=32)
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
+CODER, LOOSE_CODER = box_ops.BoxCoder(WEIGHTS), box_ops.BoxCoder(WEIGHTS, max_log_scale=10.0)
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +28,14 @@ def to_boxes(unit):
 @pytest.fixture(scope="module")
 def there_and_back():
     example = np.zeros((1, 4), np.float32)
-    return build(lambda b, a: box_ops.decode(box_ops.encode(b, a, WEIGHTS), a, WEIGHTS, max_log_scale=10.0),
+    return build(lambda b, a: LOOSE_CODER.decode(LOOSE_CODER.encode(b, a), a),
                  example, example)
 
 
 @pytest.fixture(scope="module")
 def back_and_there():
     example = np.zeros((1, 4), np.float32)
-    return build(lambda d, a: box_ops.encode(box_ops.decode(d, a, WEIGHTS), a, WEIGHTS), example, example)
+    return build(lambda d, a: CODER.encode(CODER.decode(d, a), a), example, example)
 
 
 # area, intersection, iou --------------------------------------------------------------------------------------------
@@ -108,17 +109,17 @@ def test_encode_is_the_inverse_of_decode(back_and_there, deltas):
 def test_encode_follows_the_formula_of_the_paper():
     box, anchor = np.float32([[10, 20, 50, 40]]), np.float32([[0, 0, 20, 40]])
     expected = [[10 * (30 - 10) / 20, 10 * (30 - 20) / 40, 5 * np.log(40 / 20), 5 * np.log(20 / 40)]]
-    np.testing.assert_allclose(run(lambda b, a: box_ops.encode(b, a, WEIGHTS), box, anchor), expected, rtol=1e-6)
+    np.testing.assert_allclose(run(lambda b, a: CODER.encode(b, a), box, anchor), expected, rtol=1e-6)
 
 
 def test_deltas_of_zero_decode_to_the_anchor():
     anchors = np.float32([[1, 2, 30, 40]])
-    np.testing.assert_allclose(run(box_ops.decode, np.zeros((1, 4), np.float32), anchors), anchors, atol=1e-5)
+    np.testing.assert_allclose(run(box_ops.BoxCoder().decode, np.zeros((1, 4), np.float32), anchors), anchors, atol=1e-5)
 
 
 def test_huge_deltas_decode_to_a_box_of_limited_size():
     anchors = np.float32([[0, 0, 16, 16]])
-    box = run(lambda d, a: box_ops.decode(d, a, max_log_scale=np.log(1000 / 16)), np.float32([[0, 0, 500, 500]]),
+    box = run(lambda d, a: box_ops.BoxCoder().decode(d, a), np.float32([[0, 0, 500, 500]]),
               anchors)
     np.testing.assert_allclose(box[0, 2:] - box[0, :2], 1000, rtol=1e-4)
 
@@ -126,8 +127,8 @@ def test_huge_deltas_decode_to_a_box_of_limited_size():
 def test_deltas_of_each_class_decode_from_the_same_anchor():
     deltas = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
     anchors = to_boxes(np.random.default_rng(1).random((3, 4)))
-    decoded = run(lambda d, a: box_ops.decode(d, a[:, None]), deltas, anchors)
-    np.testing.assert_allclose(decoded[:, 2], run(box_ops.decode, deltas[:, 2], anchors), rtol=1e-6)
+    decoded = run(lambda d, a: box_ops.BoxCoder().decode(d, a[:, None]), deltas, anchors)
+    np.testing.assert_allclose(decoded[:, 2], run(box_ops.BoxCoder().decode, deltas[:, 2], anchors), rtol=1e-6)
 
 
 # nms ----------------------------------------------------------------------------------------------------------------

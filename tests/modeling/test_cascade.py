@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from graph import gradients, run
 from modeling.cascade import match_boxes, scale_gradient
+from modeling.structures import GroundTruth
 
 GT_BOXES = np.float32([
     [(0, 0, 10, 10), (20, 20, 40, 40), (0, 0, 100, 100)], [(50, 50, 60, 70), (0, 0, 10, 10), (0, 0, 0, 0)]])
@@ -14,8 +15,10 @@ GT_LABELS = np.int32([[3, 1, -1], [2, 4, 0]])
 
 
 def match(boxes, image_index, fg_thresh, gt_boxes=GT_BOXES, gt_labels=GT_LABELS):
-    return run(lambda *t: match_boxes(*t, fg_thresh), np.float32(boxes).reshape(-1, 4), np.int32(image_index), gt_boxes,
-               gt_labels)
+    """Labels, and the index of the best object, of each box."""
+    rois = run(lambda b, i, *gt: match_boxes(b, i, GroundTruth(*gt), fg_thresh), np.float32(boxes).reshape(-1, 4),
+               np.int32(image_index), gt_boxes, gt_labels)
+    return rois.labels, rois.gt_index
 
 
 # matching -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from tensorpack import tfv1
 from tensorpack.models import Conv2D
 
 from graph import gradients, run, tower, variable_shapes
+from modeling.structures import GroundTruth, RoIs
 from modeling.mask_head import ClassConv2D, mask_targets, maskrcnn_loss, maskrcnn_upxconv_head
 
 M, SIZE = 56, 28
@@ -25,7 +26,8 @@ def circle(x, y):
 
 
 def targets(rois, gt_index, gt_boxes, gt_masks, size=SIZE):
-    return run(lambda *t: mask_targets(*t, size), np.float32(rois), np.int32(gt_index), np.float32(gt_boxes), gt_masks)
+    return run(lambda r, i, b, m: mask_targets(RoIs(r, None, None, i), GroundTruth(b, None, m), size), np.float32(rois),
+               np.int32(gt_index), np.float32(gt_boxes), gt_masks)
 
 
 def sampled_by_loops(roi, box, mask, size):

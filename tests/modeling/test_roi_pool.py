@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from graph import gradients, run
-from modeling.roi_pool import assign_levels, crop_bins, in_order_of_boxes, multilevel_roi_align, roi_align
+from modeling.roi_pool import assign_levels, crop_bins, multilevel_roi_align, roi_align
 
 STRIDES = [4, 8, 16, 32]
 
@@ -115,7 +115,8 @@ IMAGES = np.int32([0, 1, 1, 0, 0, 1])
 
 
 def pool_in_order(pyramid, boxes, images, size):
-    return in_order_of_boxes(*multilevel_roi_align(pyramid, STRIDES[:len(pyramid)], boxes, images, size))
+    pooled = multilevel_roi_align(pyramid, STRIDES[:len(pyramid)], boxes, images, size)
+    return pooled.in_order_of_boxes(pooled.values)
 
 
 def pool(boxes, images, *pyramid, size=2):

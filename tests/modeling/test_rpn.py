@@ -7,9 +7,15 @@ import tensorflow as tf
 from tensorpack import tfv1
 
 from graph import build, gradients, run, tower, variable_shapes
-from modeling.rpn import SMOOTH_L1_BETA, generate_proposals, rpn_head, rpn_losses
+from modeling.anchors import AnchorLabels
+from modeling.boxes import BoxCoder
+from modeling.losses import BoxLoss
+from modeling.rpn import SMOOTH_L1_BETA, Level, ProposalLimits, generate_proposals, rpn_head, rpn_losses
+from modeling.sampling import Sampling
+from modeling.structures import GroundTruth
 
 CLIP = np.log(1333 / 16)
+CODER = BoxCoder(max_log_scale=CLIP)
 
 
 # head ---------------------------------------------------------------------------------------------------------------
@@ -64,9 +70,16 @@ GT_BOXES = make_anchors(4, seed=1).reshape(2, 2, 4)
 
 def losses(logits, deltas, labels=LABELS, best=BEST, gt_boxes=GT_BOXES, batch_per_im=8, fg_ratio=0.5,
            loss_type="smooth_l1"):
-    seeds = np.int64([(1, 2)] * len(labels))
-    return run(lambda logits, deltas: rpn_losses(logits, deltas, *map(tf.constant, (ANCHORS, labels, best, np.float32(
-        gt_boxes), seeds)), batch_per_im, fg_ratio, CLIP, loss_type), np.float32(logits), np.float32(deltas))
+    return run(lambda *t: rpn_losses_of(*t, labels, best, gt_boxes, Sampling(batch_per_im, fg_ratio), loss_type),
+               np.float32(logits), np.float32(deltas))
+
+
+def rpn_losses_of(logits, deltas, labels, best, gt_boxes, sampling, loss_type):
+    """Returns: the label loss and the box loss, tensors"""
+    found = rpn_losses(Level(tf.constant(ANCHORS), None, logits, deltas), AnchorLabels(*map(tf.constant, (labels, best))),
+                       GroundTruth(tf.constant(gt_boxes, tf.float32), None), tf.constant([(1, 2)] * len(labels), tf.int64),
+                       sampling, BoxLoss(loss_type, CODER, SMOOTH_L1_BETA))
+    return found["rpn_label_loss"], found["rpn_box_loss"]
 
 
 def perfect_deltas():
@@ -131,8 +144,7 @@ def test_without_positive_anchors_there_is_no_box_loss_and_finite_gradients(labe
     label_loss, box_loss = losses(*arrays, labels, best, padding, loss_type=loss_type)
     assert box_loss == 0
     assert np.isfinite(label_loss)
-    grads = gradients(lambda l, d: sum(rpn_losses(l, d, *map(tf.constant, (ANCHORS, labels, best, padding, np.int64(
-        [(1, 2), (3, 4)]))), 8, 0.5, CLIP, loss_type)), *arrays)
+    grads = gradients(lambda *t: sum(rpn_losses_of(*t, labels, best, padding, Sampling(8, 0.5), loss_type)), *arrays)
     assert all(np.isfinite(g).all() for g in grads)
     np.testing.assert_array_equal(grads[1], 0)
 
@@ -194,8 +206,8 @@ def propose(levels, sizes=SIZES, pre=20, post=12, threshold=0.5, min_size=0.0):
     flat = [array for level in levels for array in level]
 
     def function(sizes, *tensors):
-        grouped = [tensors[i:i + 4] for i in range(0, len(tensors), 4)]
-        return generate_proposals(grouped, sizes, pre, post, threshold, min_size, CLIP)
+        grouped = [Level(*tensors[i:i + 4]) for i in range(0, len(tensors), 4)]
+        return generate_proposals(grouped, sizes, ProposalLimits(pre, post, threshold, min_size), CODER)
 
     boxes, scores = run(function, np.int32(sizes), *flat)
     return [(b[s > -np.inf], s[s > -np.inf]) for b, s in zip(boxes, scores)], boxes, scores
@@ -265,8 +277,8 @@ def test_no_gradient_flows_into_the_proposals():
     level = random_levels(8, lengths=(10,))[0]
 
     def connected(logits, deltas):
-        levels = [(level[0], level[1], logits, deltas)]
-        proposals = generate_proposals(levels, tf.constant(SIZES), 20, 12, 0.5, 0.0, CLIP)
+        levels = [Level(level[0], level[1], logits, deltas)]
+        proposals = generate_proposals(levels, tf.constant(SIZES), ProposalLimits(20, 12, 0.5, 0.0), CODER)
         return tf.constant([g is not None for p in proposals for g in tfv1.gradients(p, [logits, deltas])])
 
     assert not run(connected, level[2], level[3]).any()

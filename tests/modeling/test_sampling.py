@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from graph import build, run
-from modeling.sampling import flatten_drawn, random_subset, sample_fg_bg, sample_rois
+from modeling.sampling import Sampling, flatten_drawn, random_subset, sample_fg_bg, sample_rois
+from modeling.structures import GroundTruth, Proposals
 
 # 7, 2 and 0 of 10
 CANDIDATES = np.array([[1, 0, 1, 1, 0, 1, 1, 0, 1, 1], [0, 0, 0, 1, 0, 0, 0, 0, 1, 0], [0] * 10], bool)
@@ -73,7 +74,7 @@ def test_a_row_is_drawn_by_its_seed_alone():
 
 # sample_fg_bg -------------------------------------------------------------------------------------------------------
 def sample_fg_bg_of(foreground, background, size, fg_ratio):
-    return run(lambda: sample_fg_bg(tf.constant(foreground), tf.constant(background), size, fg_ratio,
+    return run(lambda: sample_fg_bg(tf.constant(foreground), tf.constant(background), Sampling(size, fg_ratio),
                                     tf.constant(seeds(foreground))))
 
 
@@ -120,11 +121,17 @@ PROPOSALS = [*shifted(BOX, 1, 3, 5), *shifted(OTHER, 1, 3, 5), *shifted((0, 200,
 VALID = np.arange(len(PROPOSALS)) < len(PROPOSALS) - 2
 
 
+def proposals_of(valid, batch):
+    return Proposals(tf.constant([PROPOSALS] * batch, tf.float32),
+                     tf.constant(np.float32([np.where(valid, 0, -np.inf)] * batch)))
+
+
 def sample(gt_boxes, gt_labels, size=16, fg_ratio=0.5, draws=1, valid=VALID):
     """One dict of arrays per draw, from a batch in which every image has PROPOSALS."""
     gt_boxes, gt_labels = np.float32(gt_boxes), np.int32(gt_labels)
-    arrays = np.float32([PROPOSALS] * len(gt_boxes)), np.array([valid] * len(gt_boxes)), gt_boxes, gt_labels
-    draw = build(lambda s: sample_rois(*map(tf.constant, arrays), size, fg_ratio, 0.5, s), seeds(gt_boxes))
+    draw = build(lambda s: sample_rois(
+        proposals_of(valid, len(gt_boxes)), GroundTruth(*map(tf.constant, (gt_boxes, gt_labels))),
+        Sampling(size, fg_ratio), 0.5, s), seeds(gt_boxes))
     return [dict(zip(("rois", "image_index", "labels", "gt_index"), draw(seeds(gt_boxes, i)))) for i in range(draws)]
 
 
@@ -227,9 +234,9 @@ def test_an_image_without_proposals_and_objects_gives_nothing():
 
 def test_no_gradient_flows_into_the_proposals():
     def connected():
-        proposals = tf.constant([PROPOSALS], tf.float32)
-        rois = sample_rois(proposals, VALID[None], np.float32([[BOX]]), tf.constant([[1]]), 16, 0.5, 0.5,
-                           tf.constant(seeds([0])))[0]
-        return tf.constant(tf.compat.v1.gradients(rois, proposals)[0] is not None)
+        proposals = proposals_of(VALID, 1)
+        gt = GroundTruth(tf.constant([[BOX]], tf.float32), tf.constant([[1]]))
+        rois = sample_rois(proposals, gt, Sampling(16, 0.5), 0.5, tf.constant(seeds([0])))
+        return tf.constant(tf.compat.v1.gradients(rois.boxes, proposals.boxes)[0] is not None)
 
     assert not run(connected)

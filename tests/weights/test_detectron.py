@@ -15,8 +15,8 @@ from tensorpack import tfv1
 from graph import build, tower
 from inference.predictor import load_predictor
 from modeling.anchors import cell_anchors
-from modeling.generalized_rcnn import GeneralizedRCNN
 from modeling.layers import normalize
+from training.model import TrainingModel
 from weights import fit
 from weights.detectron import convert
 from weights.files import read_weights, save_weights
@@ -248,7 +248,7 @@ def network(request, make_config, make_weight, tmp_path_factory):
     """A small network's config, its weights, and what it detects with them from an .npz in a batch of two images."""
     cfg = make_config(*NETWORKS[request.param], "TEST.RESULT_SCORE_THRESH=0.01")
     with tf.Graph().as_default():
-        model = GeneralizedRCNN(cfg)
+        model = TrainingModel(cfg)
         with tower(training=False):
             model.build_graph(*[tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in model.inputs()])
         weights = {name: make_weight(name, v.shape.as_list()) for name, v in network_variables().items()}

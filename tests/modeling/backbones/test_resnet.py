@@ -13,9 +13,9 @@ from modeling.padding import Padding
 
 
 def make(norm="FreezeBN", width=8, freeze_at=0, freeze_affine=False, stride_1x1=False, tf_pad_mode=False, image=None,
-         multiple=32):
+         multiple=32, blocks=(1, 1, 1, 1)):
     shape = tf.shape(image)[1:3]
-    return ResNet(norm, width, freeze_at, freeze_affine, stride_1x1, tf_pad_mode,
+    return ResNet(blocks, norm, width, freeze_at, freeze_affine, stride_1x1, tf_pad_mode,
                   Padding(tf.tile(shape[None], [tf.shape(image)[0], 1]), shape, multiple))
 
 
@@ -23,10 +23,10 @@ def build_all(blocks=(1, 1, 1, 1), training=True, image=None, **kwargs):
     """All stages in the default graph. Returns: the stem's output and C2..C5"""
     image = tf.zeros([1, 64, 96, 3]) if image is None else image
     with tower(training):
-        resnet = make(image=image, **kwargs)
+        resnet = make(image=image, blocks=blocks, **kwargs)
         features = [resnet.stem(image)]
-        for index, num_blocks in enumerate(blocks):
-            features.append(resnet.stage(features[-1], index, num_blocks, 1 if index == 0 else 2))
+        for index in range(len(blocks)):
+            features.append(resnet.stage(features[-1], index, 1 if index == 0 else 2))
     return features
 
 
@@ -163,11 +163,11 @@ def test_a_block_starts_as_identity(norm):
 def test_an_image_gives_the_same_features_alone_and_in_a_larger_batch(stride_1x1, multiple, sizes, make_weight):
     def all_stages(images, sizes):
         with tower(training=False):
-            resnet = ResNet("FreezeBN", 8, 0, False, stride_1x1, False,
+            resnet = ResNet((2, 2, 2, 2), "FreezeBN", 8, 0, False, stride_1x1, False,
                             Padding(sizes, tf.shape(images)[1:3], multiple))
             features = [resnet.stem(images)]
             for index in range(4):
-                features.append(resnet.stage(features[-1], index, 2, 1 if index == 0 else 2))
+                features.append(resnet.stage(features[-1], index, 1 if index == 0 else 2))
         return features
 
     rng = np.random.default_rng(0)

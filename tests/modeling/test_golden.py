@@ -1,0 +1,181 @@
+"""The whole network, against the recorded results of tensorpack's."""
+import collections
+import json
+
+import common    # noqa: F401
+import cv2
+import numpy as np
+import pytest
+from tensorpack import tfv1
+
+from data.batch import pad_batch
+from gpu_kernels import lacks_of_gpu_kernels
+from graph import variable_shapes
+from inference.frozen import freeze
+from inference.predictor import Predictor
+from modeling.generalized_rcnn import GeneralizedRCNN
+from network import Network
+from weights.fit import network_variables
+
+pytestmark = pytest.mark.slow
+
+MODELS = {
+    "R50-FPN": "",
+    "R50-C4": "MODE_FPN=False",
+    "R50-FPN-Cascade": "FPN.CASCADE=True",
+    "R50-FPN-GN": "BACKBONE.NORM=GN FPN.NORM=GN FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_gn_head "
+                  "FPN.MRCNN_HEAD_FUNC=maskrcnn_up4conv_gn_head"}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def zoo(golden, name):
+    """Names and shapes of the variables of the recorded model."""
+    with open(f"{golden}/{name}.variables.json", encoding="utf-8") as f:
+        return json.load(f)
+
+
+@pytest.fixture(scope="module")
+def recorded(golden, name):
+    arrays = np.load(f"{golden}/{name}.npz")
+    return {key.split(".")[-1] if "proposals" in key else key: arrays[key] for key in arrays.files}
+
+
+@pytest.fixture(scope="module")
+def image(golden):
+    return cv2.imread(f"{golden}/image.png")
+
+
+@pytest.fixture(scope="module")
+def golden_model(make_config, name, zoo, make_weight, tmp_path_factory):
+    """The network of a recorded model with its weights, loaded and frozen as a user's are."""
+    path = tmp_path_factory.mktemp("golden") / f"{name}.npz"
+    np.savez(path, **{variable: make_weight(variable, shape) for variable, shape in zoo.items()})
+    cfg = make_config(*MODELS[name].split(), num_classes=80, tiny=False)
+    graph_def = freeze(cfg, str(path), more_outputs=["proposal_boxes", "fastrcnn_all_scores"])
+    path.unlink()
+    return Predictor(graph_def, GeneralizedRCNN(cfg).output_names())
+
+
+@pytest.fixture(scope="module")
+def golden_inference(make_config, name):
+    """The network of a recorded model in inference, with variables; only built."""
+    return Network(make_config(*MODELS[name].split(), num_classes=80, tiny=False), training=False, run=False)
+
+
+@pytest.fixture(scope="module")
+def alone(golden_model, image):
+    """What the network says about the recorded image: boxes, scores, labels, masks; proposals, their class scores."""
+    names = ["output/boxes", "output/scores", "output/labels", "output/masks", "proposal_boxes", "fastrcnn_all_scores"]
+    batch, sizes = pad_batch([image])
+    return golden_model.sess.run([f"{name}:0" for name in names], {"images:0": batch, "image_sizes:0": sizes})
+
+
+def pairwise_iou(a, b):
+    size = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    inter = size.clip(0).prod(axis=2)
+    areas = [(x[:, 2:] - x[:, :2]).prod(axis=1) for x in (a, b)]
+    return inter / (areas[0][:, None] + areas[1][None] - inter)
+
+
+def share_found(expected, found, mask_tolerance):
+    """
+    How much of what was expected was found: with the same label, an IoU of 0.99, the score to 1e-3.
+
+    Args:
+        expected, found: (boxes, scores, labels, masks)
+    """
+    iou = pairwise_iou(expected[0], found[0])
+    close = ((iou >= 0.99) & (np.abs(expected[1][:, None] - found[1][None]) <= 1e-3)
+             & (expected[2][:, None] == found[2][None])
+             & (np.abs(expected[3][:, None] - found[3][None]).max(axis=(2, 3)) <= mask_tolerance))
+    return close.any(axis=1).mean()
+
+
+def test_detections_are_those_of_the_recorded_model(recorded, alone):
+    expected = [recorded[f"output.{name}"] for name in ("boxes", "scores", "labels", "masks")]
+    assert len(alone[0]) == len(expected[0])
+    assert share_found(expected, alone[:4], mask_tolerance=1e-2) >= 0.98
+
+
+def test_proposals_are_those_of_the_recorded_model(recorded, alone):
+    expected, found = recorded["boxes"], alone[4]
+    assert len(found) == len(expected)
+    assert (pairwise_iou(expected, found).max(axis=1) >= 0.99).mean() >= 0.98
+
+
+def test_class_scores_of_proposals_are_those_of_the_recorded_model(recorded, alone):
+    iou = pairwise_iou(recorded["boxes"], alone[4])
+    same = iou.max(axis=1) >= 0.99
+    distance = np.abs(recorded["fastrcnn_all_scores"][same] - alone[5][iou.argmax(axis=1)[same]]).max(axis=1)
+    assert (distance <= 1e-3).mean() >= 0.98
+
+
+@pytest.fixture(scope="module")
+def among_others(golden_model, name, image):
+    """What the network says about the recorded image among others: one wider, and, where it is quick, one taller."""
+    images = [cv2.resize(image, (480, 200)), image, cv2.resize(image, (150, 400))[::-1]]
+    boxes, scores, labels, image_index, masks = golden_model(*pad_batch(images if name == "R50-FPN" else images[:2]))
+    return {i: [x[image_index == i] for x in (boxes, scores, labels, masks)] for i in set(image_index)}
+
+
+def test_an_image_has_the_same_detections_alone_and_among_others(alone, among_others):
+    assert len(among_others[1][0]) == len(alone[0])
+    assert share_found(alone[:4], among_others[1], mask_tolerance=1e-3) >= 0.98
+    assert share_found(among_others[1], alone[:4], mask_tolerance=1e-3) >= 0.98
+
+
+def test_every_image_of_a_batch_has_detections_inside_itself_by_falling_score(among_others):
+    for i, (boxes, scores, labels, masks) in among_others.items():
+        height, width = [(200, 480), (310, 413), (400, 150)][i]
+        assert 0 < len(boxes) <= 100
+        assert (boxes >= 0).all() and boxes[:, ::2].max() <= width and boxes[:, 1::2].max() <= height
+        assert (np.diff(scores) <= 0).all() and scores.min() > 0.05
+        assert labels.min() >= 1 and labels.max() <= 80
+        assert masks.shape[1:] in [(28, 28), (14, 14)] and masks.min() >= 0 and masks.max() <= 1
+
+
+def test_the_variables_are_those_of_the_zoo(golden_inference, zoo):
+    assert variable_shapes(golden_inference.graph) == zoo
+
+
+def test_the_graph_of_a_prediction_is_frozen_and_fused(golden_model, name):
+    """Norms with fixed statistics and biases are in their convolutions, and so are ReLUs that stand right behind."""
+    operations = golden_model.sess.graph.get_operations()
+    count = collections.Counter(op.type for op in operations)
+    assert not {t for t in count if "Var" in t or "FusedBatchNorm" in t or "Summary" in t or "Gradient" in t}
+    assert not {"Rsqrt", "ReadVariableOp", "RandomUniform", "RandomStandardNormal"} & set(count) or "GN" in name
+    unfused = [op.name for op in operations if op.type == "Conv2D" and not op.name.startswith("maskrcnn/deconv")]
+    if "GN" not in name:
+        assert count["_FusedConv2D"] > 45 and not unfused
+        fused = [op.get_attr("fused_ops") for op in operations if op.type == "_FusedConv2D"]
+        assert [b"BiasAdd", b"Relu"] in fused and all(ops[0] == b"BiasAdd" for ops in fused)
+
+
+# the graph on a GPU -------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def golden_training(make_config, name):
+    """The network of a recorded model in training, two images a step, with its optimizer; only built."""
+    words = ["TRAIN.IMS_PER_GPU=2", "TRAIN.GRADIENT_CLIP=1.0", *MODELS[name].split()]
+    return Network(make_config(*words, num_classes=80, tiny=False), training=True, run=False)
+
+
+@pytest.mark.parametrize("mode", ["training", "inference"])
+def test_every_op_runs_on_a_gpu(golden_training, golden_inference, mode):
+    assert lacks_of_gpu_kernels((golden_training if mode == "training" else golden_inference).graph) == {}
+
+
+def test_a_training_has_the_variables_of_the_zoo_and_its_own_state_beside_them(golden_training, zoo):
+    with golden_training.graph.as_default():
+        network = network_variables()
+        assert {name: v.shape.as_list() for name, v in network.items()} == zoo
+        others = {v.op.name for v in tfv1.global_variables()} - set(network)
+        trainable = {v.op.name for v in tfv1.trainable_variables()}
+    slots = {f"{name}/{slot}" for name in trainable for slot in ("Momentum", "AccumGrad")}
+    assert slots <= others
+    assert "learning_rate" in others
+    assert not {name for name in others - slots if name in zoo}
