@@ -9,8 +9,10 @@ from tensorpack import tfv1
 
 from common import prepare_training
 from gpu_kernels import lacks_of_gpu_kernels
-from graph import set_variables, variable_shapes
+from graph import gradients, run, set_variables, variable_shapes
+from modeling import rpn
 from modeling.generalized_rcnn import GeneralizedRCNN
+from modeling.structures import GroundTruth, Proposals, RoIFeatures, RoIs
 from network import SIZES, Network, batch_of
 
 # training -----------------------------------------------------------------------------------------------------------
@@ -229,3 +231,67 @@ def test_a_batch_has_the_mean_of_the_losses_and_gradients_of_its_images(make_con
     for found, *of_images in zip(together, *alone):
         expected = np.mean(of_images, axis=0)
         np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+
+
+# parts, without a network -------------------------------------------------------------------------------------------
+SIZE = np.int32([[64, 96]])
+
+
+def make_level(boxes, scores):
+    """A level of the RPN whose anchors become proposals as they are."""
+    return rpn.Level(tf.constant(boxes, tf.float32), tf.ones([1, len(boxes)], tf.bool), tf.constant([scores]),
+                     tf.zeros([1, len(boxes), 4]))
+
+
+@pytest.mark.parametrize("mode, expected", [("Level", [3, 2, 1]), ("Joint", [3, 1])])
+def test_proposals_of_different_levels_suppress_each_other_only_where_they_are_joint(make_config, mode, expected):
+    network = GeneralizedRCNN(make_config(f"FPN.PROPOSAL_MODE={mode}"))
+    limits = rpn.ProposalLimits(10, 10, nms_thresh=0.7, min_size=0.0)
+
+    def proposed():
+        levels = [make_level([(10, 10, 30, 30), (50, 5, 60, 25)], [3.0, 1.0]), make_level([(10, 10, 30, 31)], [2.0])]
+        return network.proposals(levels, SIZE, limits, limits).scores
+
+    scores, = run(proposed)
+    np.testing.assert_array_equal(scores[np.isfinite(scores)], expected)
+
+
+def test_a_cascade_scores_by_the_mean_of_its_stages_and_moves_boxes_by_each_inside_the_image(make_config, monkeypatch):
+    cfg = make_config("FPN.CASCADE=True", "TEST.RESULT_SCORE_THRESH=0.01", "CASCADE.IOUS=(0.5, 0.6)",
+                      "CASCADE.BBOX_REG_WEIGHTS=((1, 1, 1, 1), (2, 2, 2, 2))")
+    network = GeneralizedRCNN(cfg)
+    logits = iter(np.log(np.float32([[[0.2, 0.6, 0.1, 0.1]], [[0.4, 0.2, 0.2, 0.2]]])))
+    deltas = iter(np.float32([[[[0.5, 0, 0, 0]]], [[[0, 4, 0, 0]]]]))
+    monkeypatch.setattr(network, "roi_features", lambda *_: None)
+    monkeypatch.setattr(network, "box_head", lambda *_: (tf.constant(next(logits)), tf.constant(next(deltas))))
+
+    def detected():
+        proposals = Proposals(tf.constant([[[10.0, 10, 30, 30]]]), tf.constant([[1.0]]))
+        found = network.detect_boxes(None, proposals, SIZE)
+        return found.boxes, found.scores, found.labels
+
+    boxes, scores, labels = run(detected)
+    np.testing.assert_allclose(scores, [0.4, 0.15, 0.15], rtol=1e-5)
+    assert labels.tolist() == [1, 2, 3]
+    # half of its width to the right; then twice its height down, to where the image ends
+    np.testing.assert_allclose(boxes, [(20, 50, 40, 64)] * 3, rtol=1e-5)
+
+
+def test_all_stages_of_a_cascade_together_weigh_on_the_features_as_one_does(make_config, monkeypatch):
+    network = GeneralizedRCNN(make_config(
+        "FPN.CASCADE=True", "CASCADE.IOUS=(0.5, 0.6)", "CASCADE.BBOX_REG_WEIGHTS=((1, 1, 1, 1), (2, 2, 2, 2))"))
+    features = np.float32([[0.5, 1, -1, 2], [1, 0, 0, 0]])
+
+    def losses(logits):
+        gt = GroundTruth(tf.constant([[[10.0, 10, 30, 30]]]), tf.constant([[2]]))
+        rois = RoIs(tf.constant([[10.0, 10, 30, 30], [50, 5, 60, 25]]), tf.zeros([2], tf.int32),
+                    tf.constant([2, 0]), tf.zeros([2], tf.int32))
+        pooled = RoIFeatures(logits, tf.range(2))
+        monkeypatch.setattr(network, "roi_features", lambda *_: pooled)
+        monkeypatch.setattr(network, "box_head", lambda _, x: (x.values, tf.zeros([2, 1, 4])))
+        found = network.box_losses(None, rois, pooled, SIZE, gt)
+        return found["cascade_stage1_label_loss"] + found["cascade_stage2_label_loss"]
+
+    probabilities = np.exp(features) / np.exp(features).sum(axis=1, keepdims=True)
+    expected = (probabilities - np.eye(4)[[2, 0]]) / 2    # of the mean cross entropy of two RoIs
+    np.testing.assert_allclose(gradients(losses, features)[0], expected, rtol=1e-5)
