@@ -14,6 +14,7 @@ import distributed
 from config import config, finalize_configs, load_config, new_config, save_config
 from settings.tree import AttrDict
 from training.checkpoint import Resume
+from training.history import History, write_history
 from training.logdir import ResumePoint, check_free, config_path, find_resume_point, remove_run
 from training.loop import train
 from training.schedule import Schedule, total_batch
@@ -77,7 +78,12 @@ def resume_point(args):
 
 
 def prepare_config(args, point):
-    """Fill the config from the run, the command line and the data. Returns: data sets to train on, and to evaluate"""
+    """
+    Fill the config from the run, the command line and the data.
+
+    Returns:
+        data sets to train on, and to evaluate; the config to save, without what follows from the devices and other keys
+    """
     if point:
         for key, value in AttrDict(point.config).flatten().items():
             config.set(key, value)
@@ -86,17 +92,31 @@ def prepare_config(args, point):
         train_sets = data.load_datasets(config, config.DATA.TRAIN)
         val_sets = data.load_datasets(config, config.DATA.VAL)
     data.fill_categories(config, train_sets + val_sets)
+    to_save = config.clone()
     config.TRAIN.NUM_GPUS = num_gpus(config)
     finalize_configs(config, is_training=True)
-    return train_sets, val_sets
+    to_save.DATA.NUM_CATEGORY = config.DATA.NUM_CATEGORY
+    return train_sets, val_sets, to_save
 
 
-def session_init(args, point):
+def prepare_schedule(point):
+    """Returns: the Schedule of the training, and the History of the run with it"""
+    numbers = max(config.TRAIN.NUM_GPUS, 1), config.TRAIN.IMS_PER_GPU
+    if point is None:
+        return Schedule(config.TRAIN), History.of([(0, *numbers)])
+    history = History.of(point.stretches).go_on(point.step, *numbers)
+    if history.momentum_factor(point.step) is not None:
+        logger.info(f"The run goes on with {history.current.images_per_step} images a step, after "
+                    f"{history.num_images()} images in steps of {history.earlier[-1].images_per_step}")
+    return Schedule(config.TRAIN, history, point.step), history
+
+
+def session_init(args, point, history):
     """Returns: tensorpack's SessionInit for what the run starts from; the chief's reaches all ranks"""
     if not distributed.is_chief():
         return JustCurrentSession()
     if point:
-        return Resume(point.checkpoint)
+        return Resume(point.checkpoint, history.momentum_factor(point.step))
     if args.load:
         return LoadWeights(find_run(args.load)[0], partial=True)
     if config.BACKBONE.WEIGHTS:
@@ -106,22 +126,24 @@ def session_init(args, point):
 
 def run(args):
     point = resume_point(args)
-    train_sets, val_sets = prepare_config(args, point)
-    init = session_init(args, point)
-    schedule = Schedule(config.TRAIN, point.step if point else 0)
+    train_sets, val_sets, to_save = prepare_config(args, point)
+    schedule, history = prepare_schedule(point)
+    init = session_init(args, point, history)
     if schedule.start_step >= schedule.num_steps:
         raise UserError(f"--logdir {args.logdir} has reached its last step, {schedule.start_step}; "
                         "to train on, give --config a longer TRAIN.LR_SCHEDULE")
     # each tower of this process takes a batch in each step
-    towers = max(config.TRAIN.NUM_GPUS, 1) // distributed.size()
+    towers = history.current.num_batches // distributed.size()
     dataflow = data.get_train_dataflow(
-        config, train_sets, schedule.start_step * towers, distributed.rank(), distributed.size())
+        config, train_sets, (schedule.start_step - history.current.step) * towers, distributed.rank(),
+        distributed.size(), history.earlier_batches())
 
     if distributed.is_chief():
         if args.overwrite:
             remove_run(args.logdir)
         logger.set_logger_dir(args.logdir, action="k")
-        save_config(config, config_path(args.logdir))
+        write_history(args.logdir, history)
+        save_config(to_save, config_path(args.logdir))
     logger.info(f"Training on {describe_devices(config)}, {total_batch(config.TRAIN)} images a step, "
                 f"{schedule.num_steps} steps" + (f", from step {schedule.start_step}" if point else ""))
     if train(config, dataflow, val_sets, schedule, init, args.logdir):

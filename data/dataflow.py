@@ -7,6 +7,7 @@ Every image travels with its place in the order and with the seed of its random 
 same whatever the number of workers, can be entered at any batch, and can be dealt out to any number of processes.
 """
 import atexit
+import collections
 import contextlib
 import heapq
 import itertools
@@ -14,11 +15,12 @@ import signal
 import traceback
 from dataclasses import dataclass
 
+from common import UserError
+
 import numpy as np
 from tensorpack.dataflow import DataFlow, DataFlowTerminated, MapData, MultiProcessMapData, ProxyDataFlow
 from tensorpack.utils import logger
 
-from common import UserError
 from data import augment
 from data.batch import collate
 from data.images import load_image, resize_image, resize_shape
@@ -29,7 +31,7 @@ MAX_BAD_SHARE = 0.1      # of the image files; beyond it training stops
 MIN_BAD_FILES = 20       # before the share counts, unless all files have been seen
 
 
-def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1):
+def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlier_batches=()):
     """
     The endless stream of training batches, or of several such processes the part of one of them.
 
@@ -40,6 +42,8 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1):
         datasets (list[Dataset]): joined
         first_batch (int): how many batches a training that is resumed took of this stream before
         rank (int), num_ranks (int): this process takes every `num_ranks`-th batch, from number `rank` on
+        earlier_batches (list of (int, int)): sizes of batches that the training took before all of these, and how many
+            of each it took. The stream goes on behind them: no image of a pass comes twice, and none is left out.
 
     Returns:
         DataFlow of the fields of `Batch`, as lists; gt_masks only with MODE_MASK.
@@ -59,7 +63,8 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1):
     mapper = TrainMapper(cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE,
                          cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None)
     batch_size, num_workers = cfg.TRAIN.IMS_PER_GPU, cfg.DATA.NUM_WORKERS
-    flow = _Order(records, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks)
+    flow = _Order(records, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks,
+                  earlier_batches)
     if num_workers > 0:
         # enough in flight to keep all workers busy while a batch is collected; each image takes a few MB
         flow = _Workers(flow, num_workers, mapper, buffer_size=max(4 * num_workers, 2 * batch_size))
@@ -181,36 +186,49 @@ class _Order(DataFlow):
     Endless [index, record, seed]: each pass over the records is shuffled anew, and each image gets a new seed.
 
     They come in groups of `group_size` landscape or portrait images. Of these groups the stream has every `step`-th,
-    from number `start` on.
+    from number `start` on. Before them `earlier` groups were taken: a list of their sizes, and how many of each.
     """
 
-    def __init__(self, records, seed, group_size, start, step):
+    def __init__(self, records, seed, group_size, start, step, earlier=()):
         self._records = records
         self._seed = seed
         self._group_size = group_size
         self._start, self._step = start, step
+        self._earlier = earlier
 
     def reset_state(self):
-        groups = itertools.islice(self._groups(), self._start, None, self._step)
+        images, waiting = self._images(), {True: [], False: []}
+        for size, number in self._earlier:
+            collections.deque(itertools.islice(self._groups(images, waiting, size), number), maxlen=0)
+        groups = itertools.islice(
+            self._groups(images, waiting, self._group_size), self._start, None, self._step)
         pairs = itertools.chain.from_iterable(groups)
         self._stream = ([index, self._records[i], seed] for index, (i, seed) in enumerate(pairs))
 
     def __iter__(self):
         return self._stream
 
-    def _groups(self):
+    def _groups(self, images, waiting, size):
+        """
+        Yields: groups of `size` of the `images`, of one orientation; `waiting` has those of each that are no group yet
+        """
         is_portrait = [_is_portrait(record) for record in self._records]
-        groups = {True: [], False: []}
+        while True:
+            # where groups were larger before, several may be waiting
+            for group in waiting.values():
+                while len(group) >= size:
+                    ready, group[:size] = tuple(group[:size]), []
+                    yield ready
+            i, seed = next(images)
+            waiting[is_portrait[i]].append((i, seed))
+
+    def _images(self):
+        """Yields: the number of a record, and a seed"""
         for epoch in itertools.count():
             rng = np.random.default_rng([self._seed, epoch])
             order = rng.permutation(len(self._records))
             seeds = rng.integers(2**63, size=len(self._records))
-            for i, seed in zip(order.tolist(), seeds.tolist()):
-                group = groups[is_portrait[i]]
-                group.append((i, seed))
-                if len(group) == self._group_size:
-                    yield tuple(group)
-                    group.clear()
+            yield from zip(order.tolist(), seeds.tolist())
 
 
 def _kill(processes):

@@ -133,6 +133,32 @@ def test_a_stop_in_an_evaluation_ends_in_order_with_a_checkpoint(finished, datas
     assert_equal_state(tmp_path / "run", finished)
 
 
+def test_a_run_that_goes_on_with_other_steps_takes_the_images_that_are_left_and_can_be_stopped(finished, tmp_path):
+    killed_behind(6, finished, tmp_path / "run")
+    killed_behind(6, finished, tmp_path / "stopped")
+    words = ["TRAIN.IMS_PER_GPU=4", "TRAIN.LR_SCHEDULE=(7, 8)"]    # in steps of 8: one behind the sixth, and two
+    log = resume_here(tmp_path / "run", *words)
+    assert "4 images a step, after 48 images in steps of 8" in log and "10 steps, from step 6" in log
+    step, rate = final_state(tmp_path / "run")
+    assert step == 10 and rate == pytest.approx(0.005)
+    rates = scalars(tmp_path / "run", "learning_rate")    # of the second step of each epoch
+    assert rates[-2:] == pytest.approx([0.05, 0.005])
+
+    with signal_in_step(9):    # the first of the two of an update
+        resume_here(tmp_path / "stopped", *words)
+    assert "from step 9" in resume_here(tmp_path / "stopped")
+    assert_equal_state(tmp_path / "stopped", tmp_path / "run")
+
+
+def test_the_config_of_a_run_has_what_was_set_and_not_what_follows_from_it(dataset, tmp_path, monkeypatch):    # noqa: F811
+    monkeypatch.setattr("train.num_gpus", lambda cfg: 1)
+    run_here(tmp_path / "run", dataset, "TRAIN.LR_SCHEDULE=(1,)")
+    with open(tmp_path / "run" / "config.json") as f:
+        saved = json.load(f)
+    assert saved["TRAIN"]["NUM_GPUS"] == 0 and saved["CASCADE"]["LOSS_TYPE"] == ""
+    assert saved["DATA"]["NUM_CATEGORY"] == 6
+
+
 def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     for path in (tmp_path / "run").glob("model-20.data*"):

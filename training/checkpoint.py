@@ -14,6 +14,7 @@ import shutil
 
 from common import UserError
 
+import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.callbacks import Callback
 from tensorpack.tfutils.common import get_global_step_value
@@ -43,7 +44,7 @@ class CheckpointError(UserError):
 
 class CheckpointSaver(Callback):
     """
-    Writes a checkpoint of all global variables when it is triggered.
+    Writes a checkpoint of all global variables when it is triggered, once for each step.
 
     Args:
         folder (str): of the run; one training at a time writes there
@@ -66,20 +67,45 @@ class CheckpointSaver(Callback):
 
     def _before_train(self):
         clean_folder(self.folder)
+        # what it starts from stays as it is: the history of the run says what its steps were
+        self._saved_step = get_global_step_value()
 
     def _trigger(self):
-        write_checkpoint(self._save, self.folder, get_global_step_value(), self.max_to_keep)
+        step = get_global_step_value()
+        if step != self._saved_step:
+            write_checkpoint(self._save, self.folder, step, self.max_to_keep)
+            self._saved_step = step
 
     def _save(self, path):
         self._saver.save(tfv1.get_default_session(), path, write_meta_graph=False, write_state=False)
 
 
 class Resume(SaverRestore):
-    """Restores a run's checkpoint with all state of the training, after a check that it is of the same network."""
+    """
+    Restores a run's checkpoint with all state of the training, after a check that it is of the same network.
+
+    Args:
+        path (str): of the checkpoint
+        momentum_factor (float): of a run that goes on with other steps, see `History.momentum_factor`. The momentum is
+            multiplied with it, and gradients of an update that was not completed are left behind.
+    """
+
+    def __init__(self, path, momentum_factor=None):
+        super().__init__(path)
+        self.momentum_factor = momentum_factor
 
     def _setup_graph(self):
         check_fit(self.path, read_weights(self.path), network_variables())
+        if self.momentum_factor is not None:
+            self.ignore = [v.name for v in tfv1.global_variables() if "AccumGrad" in v.name]
+            momentum = [v for v in tfv1.global_variables() if v.op.name.endswith("/Momentum")]
+            self._scale = tf.group(*[v.assign(v.read_value() * self.momentum_factor) for v in momentum])
         super()._setup_graph()
+
+    def _run_init(self, sess):
+        super()._run_init(sess)
+        if self.momentum_factor is not None:
+            sess.run(self._scale)
 
 
 def write_checkpoint(save, folder, step, max_to_keep):

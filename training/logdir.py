@@ -9,16 +9,21 @@ from tensorpack import tfv1
 
 from config import load_config, new_config
 from training.checkpoint import clean_folder
+from training.history import read_history
 from weights.checkpoints import list_checkpoints
 from weights.find import find_run
 
 
 class ResumePoint(NamedTuple):
-    """What --resume goes on from: the path of a checkpoint, its step, and the run's config as a dict."""
+    """
+    What --resume goes on from: the path of a checkpoint, its step, the run's config as a dict, and the stretches of its
+    history.
+    """
 
     checkpoint: str
     step: int
     config: dict
+    stretches: list
 
 
 def config_path(logdir):
@@ -49,7 +54,7 @@ def find_resume_point(logdir):
     cfg = new_config()
     load_config(cfg, config_path(logdir))
     step = int(tfv1.train.load_checkpoint(checkpoint).get_tensor("global_step"))
-    return ResumePoint(checkpoint, step, cfg.to_dict())
+    return ResumePoint(checkpoint, step, cfg.to_dict(), read_history(logdir, cfg.TRAIN).stretches())
 
 
 def remove_run(logdir):

@@ -1,7 +1,7 @@
 """How long a training is, its learning rate, and how many images an update of the weights takes."""
 from tensorpack.callbacks import ScheduledHyperParamSetter
 
-REFERENCE_BATCH = 8    # images an update that learning rate and schedule are configured for
+from training.history import UPDATE_BATCH, History, steps_an_update
 
 
 def total_batch(cfg):
@@ -10,24 +10,17 @@ def total_batch(cfg):
 
 
 def accumulated_steps(cfg):
-    """
-    Smaller batches are accumulated to the largest multiple within 8 images.
-
-    Args:
-        cfg (AttrDict): the TRAIN part of a config
-
-    Returns:
-        int, steps whose gradients are applied together
-    """
-    return max(REFERENCE_BATCH // total_batch(cfg), 1)
+    """Args: cfg (AttrDict): the TRAIN part of a config. Returns: int, steps whose gradients are applied together"""
+    return steps_an_update(total_batch(cfg))
 
 
 class Schedule:
     """
-    Learning rate and length of a training. Both are configured for 8 images a step.
+    Learning rate and length of a training. Both are configured for 8 images a step, but for the warm-up.
 
     Args:
         cfg (AttrDict): the TRAIN part of a config
+        history (History): of the run, whose current stretch has the numbers of `cfg`; None for a new run
         start_step (int): steps that were taken before
 
     Attributes:
@@ -36,12 +29,15 @@ class Schedule:
         steps_per_epoch (int)
     """
 
-    def __init__(self, cfg, start_step=0):
+    def __init__(self, cfg, history=None, start_step=0):
         self.start_step = start_step
         batch = total_batch(cfg)
-        self.base = cfg.BASE_LR * (batch * accumulated_steps(cfg)) / REFERENCE_BATCH
+        history = history or History.of([(0, 1, batch)])
+        self.base = cfg.BASE_LR * (batch * accumulated_steps(cfg)) / UPDATE_BATCH
         self.warmup, self.warmup_init = cfg.WARMUP, min(cfg.WARMUP_INIT_LR, self.base)
-        *self.drops, self.num_steps = [max(int(step * REFERENCE_BATCH / batch), 1) for step in cfg.LR_SCHEDULE]
+        first_step, first_image = history.current.step, history.num_images()
+        *self.drops, self.num_steps = [
+            max(first_step + (step * UPDATE_BATCH - first_image) // batch, 1) for step in cfg.LR_SCHEDULE]
         self.steps_per_epoch = min(cfg.STEPS_PER_EPOCH, self.num_steps)
         self.first_epoch = start_step // self.steps_per_epoch + 1
         self.num_epochs = -(-self.num_steps // self.steps_per_epoch)

@@ -240,6 +240,21 @@ def test_processes_take_turns_in_one_stream(cfg, both_orientations):
     assert_equal_batches(take(start(cfg, first_batch=4, rank=1, num_ranks=3), 6), whole[1 + 4 * 3::3])
 
 
+@pytest.mark.parametrize("before, size", [([(3, 5)], 2), ([(2, 6)], 5), ([(1, 7), (4, 2)], 3)])
+def test_behind_batches_of_other_sizes_no_image_comes_twice_and_none_is_left_out(cfg, both_orientations, before, size):
+    def seeds(batch_size, num_batches, earlier_batches=()):
+        cfg.TRAIN.IMS_PER_GPU = batch_size
+        batches = take(start(cfg, both_orientations, earlier_batches=earlier_batches), num_batches)
+        return [seed for batch in batches for seed in batch[3].tolist()]
+
+    three_passes = seeds(1, 33)
+    taken = []
+    for i, (batch_size, num_batches) in enumerate(before):
+        taken += seeds(batch_size, num_batches, before[:i])
+    taken += seeds(size, -(-60 // size), before)
+    assert len(set(taken)) == len(taken) and set(three_passes) < set(taken)
+
+
 @pytest.mark.timeout(60)
 def test_nothing_is_lost_when_images_take_little_time():
     class Numbers(DataFlow):
