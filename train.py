@@ -129,9 +129,11 @@ def run(args):
     train_sets, val_sets, to_save = prepare_config(args, point)
     schedule, history = prepare_schedule(point)
     init = session_init(args, point, history)
-    if schedule.start_step >= schedule.num_steps:
-        raise UserError(f"--logdir {args.logdir} has reached its last step, {schedule.start_step}; "
-                        "to train on, give --config a longer TRAIN.LR_SCHEDULE")
+    if schedule.is_over:
+        if all(point.evaluated.get(dataset.name) == point.step for dataset in val_sets):
+            raise UserError(f"--logdir {args.logdir} has reached its last step, {point.step}; "
+                            "to train on, give --config a longer TRAIN.LR_SCHEDULE")
+        logger.info(f"The run has taken its last step, {point.step}; what is left is its evaluation")
     # each tower of this process takes a batch in each step
     towers = history.current.num_batches // distributed.size()
     dataflow = data.get_train_dataflow(

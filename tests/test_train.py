@@ -133,6 +133,19 @@ def test_a_stop_in_an_evaluation_ends_in_order_with_a_checkpoint(finished, datas
     assert_equal_state(tmp_path / "run", finished)
 
 
+def test_a_run_that_was_killed_in_its_last_evaluation_is_evaluated_and_then_complete(finished, tmp_path):
+    killed_behind(20, finished, tmp_path / "run")
+    (tmp_path / "run" / "detections-val-20.json").unlink()
+    with open(tmp_path / "run" / "eval.json", "w") as f:
+        json.dump({"val": {"step": 10}}, f)
+    resume_here(tmp_path / "run")
+    for name in ("eval.json", "detections-val-20.json"):
+        assert (tmp_path / "run" / name).read_text() == (finished / name).read_text()
+    assert_equal_state(tmp_path / "run", finished)
+    line = message_of(resume_here, tmp_path / "run")
+    assert "has reached its last step, 20" in line and "TRAIN.LR_SCHEDULE" in line
+
+
 def test_a_run_that_goes_on_with_other_steps_takes_the_images_that_are_left_and_can_be_stopped(finished, tmp_path):
     killed_behind(6, finished, tmp_path / "run")
     killed_behind(6, finished, tmp_path / "stopped")

@@ -1,4 +1,5 @@
 """Evaluations during a training."""
+import json
 import os
 
 import common
@@ -81,3 +82,12 @@ class Evaluation(Callback):
 def eval_path(logdir):
     """Returns: str, the path of the metrics of a run's last evaluation"""
     return os.path.join(logdir, "eval.json")
+
+
+def evaluated_steps(logdir):
+    """Returns: dict of the name of a data set to the step of its last evaluation in a run; empty before the first"""
+    try:
+        with open(eval_path(logdir), encoding="utf-8") as f:
+            return {name: metrics["step"] for name, metrics in json.load(f).items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}

@@ -9,6 +9,7 @@ from tensorpack import tfv1
 
 from config import load_config, new_config
 from training.checkpoint import clean_folder
+from training.evaluation import evaluated_steps
 from training.history import read_history
 from weights.checkpoints import list_checkpoints
 from weights.find import find_run
@@ -16,14 +17,15 @@ from weights.find import find_run
 
 class ResumePoint(NamedTuple):
     """
-    What --resume goes on from: the path of a checkpoint, its step, the run's config as a dict, and the stretches of its
-    history.
+    What --resume goes on from: the path of a checkpoint, its step, the run's config as a dict, the stretches of its
+    history, and the step of the last evaluation of each data set.
     """
 
     checkpoint: str
     step: int
     config: dict
     stretches: list
+    evaluated: dict
 
 
 def config_path(logdir):
@@ -54,7 +56,8 @@ def find_resume_point(logdir):
     cfg = new_config()
     load_config(cfg, config_path(logdir))
     step = int(tfv1.train.load_checkpoint(checkpoint).get_tensor("global_step"))
-    return ResumePoint(checkpoint, step, cfg.to_dict(), read_history(logdir, cfg.TRAIN).stretches())
+    return ResumePoint(checkpoint, step, cfg.to_dict(), read_history(logdir, cfg.TRAIN).stretches(),
+                       evaluated_steps(logdir))
 
 
 def remove_run(logdir):

@@ -99,4 +99,4 @@ class EpochLength(Callback):
 
     def _before_epoch(self):
         end = min(self.epoch_num * self.schedule.steps_per_epoch, self.schedule.num_steps)
-        self.trainer.loop.steps_per_epoch = end - self.global_step
+        self.trainer.loop.steps_per_epoch = max(end - self.global_step, 0)

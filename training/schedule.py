@@ -39,8 +39,14 @@ class Schedule:
         *self.drops, self.num_steps = [
             max(first_step + (step * UPDATE_BATCH - first_image) // batch, 1) for step in cfg.LR_SCHEDULE]
         self.steps_per_epoch = min(cfg.STEPS_PER_EPOCH, self.num_steps)
-        self.first_epoch = start_step // self.steps_per_epoch + 1
         self.num_epochs = -(-self.num_steps // self.steps_per_epoch)
+        # behind the last step it is an epoch without steps, for the evaluation at its end
+        self.first_epoch = min(start_step // self.steps_per_epoch + 1, self.num_epochs)
+
+    @property
+    def is_over(self):
+        """Bool, whether there is no step to take"""
+        return self.start_step >= self.num_steps
 
     def learning_rate(self, step):
         """The rate of the step after `step` steps: a linear warm-up, then constant but for the tenfold drops."""
