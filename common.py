@@ -231,13 +231,28 @@ class QuietSessionCreator(NewSessionCreator):
             return sess
 
 
-class _ProjectOnly(logging.Filter):
+# the log ------------------------------------------------------------------------------------------------------------
+def _is_ours_or_warning(record):
     """Passes the project's own log records, and of tensorpack's only warnings and errors."""
+    return record.levelno >= logging.WARNING or not record.pathname.startswith(os.path.dirname(tensorpack.__file__))
 
-    def filter(self, record):
-        return record.levelno >= logging.WARNING or not record.pathname.startswith(os.path.dirname(tensorpack.__file__))
+
+def _is_warning(record):
+    return record.levelno >= logging.WARNING
+
+
+@contextlib.contextmanager
+def quiet_log():
+    """A context in which a program that imports this project sees only warnings of its log; a command sees it all."""
+    handler = logging.getLogger("tensorpack").handlers[0]
+    if not IS_COMMAND:
+        handler.addFilter(_is_warning)
+    try:
+        yield
+    finally:
+        handler.removeFilter(_is_warning)
 
 
 if IS_COMMAND:
-    logging.getLogger("tensorpack").handlers[0].addFilter(_ProjectOnly())
+    logging.getLogger("tensorpack").handlers[0].addFilter(_is_ours_or_warning)
     logging.raiseExceptions = False    # tensorpack's record of a failed training is malformed

@@ -126,7 +126,7 @@ _C.TEST.RESULT_SCORE_THRESH = 0.05     # detections below this score are dropped
 _C.TEST.RESULT_SCORE_THRESH_VIS = 0.5  # detections below this score are not drawn
 _C.TEST.RESULTS_PER_IM = 100           # detections that are kept of an image
 _C.TEST.PRECISION = "float32"          # of the layers: "float32", "bfloat16" (new CPUs and GPUs) or "float16" (GPUs)
-_C.TEST.CACHE_GRAPH = False            # keep the frozen network beside its weights, so that it loads faster
+_C.TEST.CACHE_GRAPH = False            # keep the frozen network in the user's cache folder, so that it loads faster
 
 
 def new_config():

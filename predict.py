@@ -1,39 +1,33 @@
 #!/usr/bin/env python3
-"""Predict on images, evaluate on data sets, and `Detector`, which does the former in Python.
+"""The command line of a trained model; and `Detector`, which predicts in Python.
 
     detector = Detector("runs/mine", config=["TEST.RESULT_SCORE_THRESH=0.3"])
     result = detector(cv2.imread("image.png"))
     result.boxes, result.scores, result.labels, result.masks, result.class_names
 """
 import argparse
-import collections
-import contextlib
-import glob
+import functools
 import os
-import sys
-import time
 
 import common  # first: it prepares the environment, or says how to
 from common import UserError
-
-import cv2
 
 import data
 import distributed
 import eval as evaluation
 from config import inference_settings
-from inference import video
-from inference.detections import detections_to_coco
 from inference.detector import Detector, load_network, read_config
-from inference.results import ResultsFile, has_partial, partial_path, remove_partial, write_json
-from inference.stream import detect_stream, progress_bar
+from inference.files import FilePredictor, expand_inputs, make_folder, name_outputs, prepare_output
+from inference.profile import describe, measure
+from inference.results import has_partial, partial_path, remove_partial
+from inference.video import is_video
 from metrics.coco import curves_path
 from viz.detections import draw_detections
+from viz.window import Window
 from weights.files import digest, read_weights, save_weights
 from weights.find import find_run
 
 BENCHMARK_ROUNDS = 5    # batches that are timed
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 EXAMPLES = """
 examples:
@@ -50,97 +44,6 @@ examples:
 """
 
 
-# --predict ----------------------------------------------------------------------------------------------------------
-def expand_inputs(inputs):
-    """
-    Find the images and videos that files, folders and patterns stand for.
-
-    Args:
-        inputs (list[str]): files, folders (what is right in them), or patterns such as "shots/*.png"
-
-    Returns:
-        list[str]: paths of files, each once; and list[str]: one line for each input that stands for none
-    """
-    suffixes = IMAGE_SUFFIXES + video.SUFFIXES
-    paths, problems = [], []
-    for name in inputs:
-        if os.path.isdir(name):
-            found = [os.path.join(name, entry) for entry in sorted(os.listdir(name))
-                     if entry.lower().endswith(suffixes)]
-            problem = f"{name} has no images or videos in it ({', '.join(suffixes)}); name a folder that has"
-        elif os.path.isfile(name):
-            found = [name]
-        else:
-            found = [path for path in sorted(glob.glob(name, recursive=True)) if os.path.isfile(path)]
-            problem = f"{name} is not there; check the path"
-        if found:
-            paths += found
-        else:
-            problems.append(problem)
-    return list(dict.fromkeys(paths)), problems
-
-
-def name_outputs(paths):
-    """
-    Returns: list[str], for each path the stem of its output files: its own, with a number where that is taken already
-    """
-    stems = []
-    for path in paths:
-        own = stem = os.path.splitext(os.path.basename(path))[0]
-        number = 1
-        while stem in stems:
-            number += 1
-            stem = f"{own}_{number}"
-        stems.append(stem)
-    return stems
-
-
-def _picture_name(path, stem):
-    return stem + (".mp4" if video.is_video(path) else ".png")
-
-
-def _prepare_output(folder, paths, stems):
-    """Make the output folder, and see that nothing in it is overwritten that is an input."""
-    _make_folder(folder)
-    inputs = {os.path.realpath(path) for path in paths}
-    for path, stem in zip(paths, stems):
-        name = _picture_name(path, stem)
-        if os.path.realpath(os.path.join(folder, name)) in inputs:
-            raise UserError(f"--output {folder}: {name} there is one of the inputs to predict on and would be "
-                            "overwritten; choose another folder")
-        if stem != os.path.splitext(os.path.basename(path))[0]:
-            common.warn(f"{path}: another input has this name, so it is written as {name} and {stem}.json")
-
-
-def _make_folder(folder):
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as e:
-        raise UserError(f"cannot make the folder {folder} ({e.strerror}); choose another place") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write into the folder {folder}; choose another place, or change its permissions")
-
-
-def _write_image(path, image):
-    try:
-        written = cv2.imwrite(path, image)
-    except cv2.error:
-        written = False
-    if not written:
-        raise UserError(f"cannot write {path}; check that there is room and that you may write there")
-
-
-def _check_window():
-    """See that a window can be opened before the network is built for it."""
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise UserError("--show: there is no display here to open a window on; use --output DIR and look at the files")
-    try:
-        cv2.namedWindow("predict")
-    except cv2.error:
-        raise UserError("--show: this OpenCV is built without windows; use --output DIR, or install opencv-python "
-                        "in place of opencv-python-headless") from None
-
-
 def predict_files(load, words, inputs, output, show):
     """
     Predict on images and videos, draw, and write `output`/STEM.png or STEM.mp4, and STEM.json, for each.
@@ -155,118 +58,26 @@ def predict_files(load, words, inputs, output, show):
         UserError: at the end when any of the inputs failed; the others are done
     """
     paths, problems = expand_inputs(inputs)
-    for problem in problems[:-1] if not paths else problems:
+    for problem in problems if paths else problems[:-1]:
         common.warn(problem)
     if not paths:
         raise UserError(problems[-1])
-    if show:
-        _check_window()
+    window = Window() if show else None
     stems = name_outputs(paths)
     if output is not None:
-        _prepare_output(output, paths, stems)
+        prepare_output(output, stems)
     detector = Detector(load, words)
-    targets = dict(zip(paths, stems))
-    images = {path: stem for path, stem in targets.items() if not video.is_video(path)}
-    drawing = _Drawing(detector, output, show)
-    with contextlib.suppress(_Quit):
-        if images:
-            drawing.images(images)
-        for path in filter(video.is_video, paths):
-            drawing.video(path, targets[path])
-    print(drawing.summary())
-    num_failed = len(problems) + drawing.num_failed
+    draw = functools.partial(draw_detections, score_threshold=detector.cfg.TEST.RESULT_SCORE_THRESH_VIS)
+    predictor = FilePredictor(detector, output, draw)
+    for picture, is_frame in predictor.run(stems):
+        if window and not window.show(picture, wait=1 if is_frame else 0):
+            break
+    print(predictor.summary())
+    num_failed = len(problems) + predictor.num_failed
     if num_failed:
         raise UserError(f"{num_failed} of {len(problems) + len(paths)} inputs cannot be used, see the lines above")
 
 
-class _Quit(Exception):
-    """The user has pressed a key in the window to end."""
-
-
-class _Drawing:
-    """Predicts on images and videos, and writes or shows what was found."""
-
-    def __init__(self, detector, output, show):
-        self.detector, self.output, self.show = detector, output, show
-        self.counts, self.num_failed = collections.Counter(), 0
-        self.start = time.monotonic()
-
-    def summary(self):
-        """Returns: str, a line on what was done"""
-        what = " and ".join(f"{n} {kind}{'s' * (n != 1)}" for kind, n in self.counts.items() if n) or "no image"
-        rate = sum(self.counts.values()) / (time.monotonic() - self.start)
-        return f"predicted on {what}, {rate:.2f} a second" + (f", see {self.output}" if self.output else "")
-
-    def images(self, stems):
-        """Args: stems (dict): of path to the stem of its output files"""
-        def finish(path, image, found):
-            picture = self._draw(image, found)
-            if self.output is not None:
-                target = os.path.join(self.output, stems[path])
-                _write_image(target + ".png", picture)
-                write_json(target + ".json", self._to_coco(stems[path], found))
-            return picture if self.show else None
-
-        with progress_bar(len(stems), "predict") as bar:
-            for path, picture in self._stream(stems, data.load_image, finish):
-                bar.update()
-                if isinstance(picture, UserError):
-                    common.warn(str(picture))
-                    self.num_failed += 1
-                    continue
-                self.counts["image"] += 1
-                self._show(picture, wait=0)
-
-    def video(self, path, stem):
-        """Args: path (str): of the video; stem (str): of its output files"""
-        try:
-            self._video(path, stem)
-        except UserError as e:
-            common.warn(str(e))
-            self.num_failed += 1
-
-    def _video(self, path, stem):
-        def finish(numbered, image, found):
-            return self._draw(image, found, min_edge=0), self._to_coco(numbered[0], found)
-
-        source = video.Video(path)
-        with contextlib.ExitStack() as stack:
-            if self.output is not None:
-                target = os.path.join(self.output, stem)
-                writer = stack.enter_context(video.VideoWriter(target + ".mp4", source.rate))
-                results = stack.enter_context(contextlib.closing(ResultsFile(target + ".json")))
-            bar = stack.enter_context(progress_bar(source.num_frames or None, os.path.basename(path)))
-            for (number, _), (picture, found) in self._stream(source.frames(), lambda numbered: numbered[1], finish):
-                bar.update()
-                self.counts["frame"] += 1
-                if self.output is not None:
-                    writer.write(picture)
-                    results.add(number, found)
-                self._show(picture, wait=1)
-            if self.output is not None:
-                results.finish()
-                remove_partial(target + ".json")
-
-    def _stream(self, items, load, finish):
-        return detect_stream(self.detector.predict, items, self.detector.cfg, load, finish)
-
-    def _draw(self, image, found, **kwargs):
-        return draw_detections(image, found, self.detector.class_names,
-                               self.detector.cfg.TEST.RESULT_SCORE_THRESH_VIS, **kwargs)
-
-    def _to_coco(self, image_id, found):
-        cfg = self.detector.cfg.DATA
-        return detections_to_coco(image_id, found, cfg.CATEGORY_IDS, cfg.CLASS_NAMES)
-
-    def _show(self, picture, wait):
-        """Show a picture for `wait` milliseconds, 0 until a key is pressed; raises _Quit where that says to end."""
-        if self.show:
-            cv2.imshow("predict", picture)
-            if cv2.waitKey(wait) & 0xFF in (27, ord("q")):
-                raise _Quit
-
-
-# --evaluate ---------------------------------------------------------------------------------------------------------
 def evaluate_model(load, words, output, resume=False):
     """
     Evaluate a model on each of DATA.VAL, write its COCO results, draw precision-recall curves beside them and print the
@@ -287,17 +98,7 @@ def evaluate_model(load, words, output, resume=False):
         datasets = data.load_datasets(cfg, cfg.DATA.VAL)
     # refuses a data set with other classes than the model's
     data.fill_categories(cfg, datasets)
-    outputs = [output]
-    if len(datasets) > 1:
-        stem, suffix = os.path.splitext(output)
-        outputs = [f"{stem}_{dataset.name}{suffix}" for dataset in datasets]
-    for path in outputs:
-        if os.path.isdir(path):
-            raise UserError(f"--evaluate {path} is a folder; name the json file to write, such as {path}/out.json")
-        if has_partial(path) and not resume and distributed.is_chief():
-            raise UserError(f"{partial_path(path)} is what an evaluation that did not end has found; add --resume to "
-                            "go on with it, or remove that file")
-    _make_folder(os.path.dirname(os.path.abspath(output)))
+    outputs = _evaluation_outputs(output, datasets, resume)
     predict = load_network(cfg, weights_path)
     network = {"its weights": digest(weights_path), **inference_settings(cfg)} if distributed.is_chief() else {}
     metrics = {}
@@ -312,29 +113,37 @@ def evaluate_model(load, words, output, resume=False):
     return metrics
 
 
-# --benchmark --------------------------------------------------------------------------------------------------------
+def _evaluation_outputs(output, datasets, resume):
+    """Returns: list of the json file of each data set, all of which can be written; see `evaluate_model`"""
+    stem, suffix = os.path.splitext(output)
+    outputs = [output] if len(datasets) == 1 else [f"{stem}_{dataset.name}{suffix}" for dataset in datasets]
+    for path in outputs:
+        if os.path.isdir(path):
+            raise UserError(f"--evaluate {path} is a folder; name the json file to write, such as {path}/out.json")
+        if has_partial(path) and not resume and distributed.is_chief():
+            raise UserError(f"{partial_path(path)} is what an evaluation that did not end has found; add --resume to "
+                            "go on with it, or remove that file")
+    make_folder(os.path.dirname(os.path.abspath(output)))
+    return outputs
+
+
 def benchmark(load, words, inputs):
     """Print what each stage of a prediction on some images takes; `inputs` as `expand_inputs` takes them."""
-    from benchmarks.predict import describe, measure
-
     paths, problems = expand_inputs(inputs)
-    paths = [path for path in paths if not video.is_video(path)]
+    paths = [path for path in paths if not is_video(path)]
     if problems or not paths:
         raise UserError(problems[0] if problems else "--benchmark takes images, and these are videos")
     for path in paths:
         data.load_image(path)    # an image that cannot be read is said before the network is loaded
-    detector = Detector(load, words)
-    print(describe(measure(detector, paths, rounds=BENCHMARK_ROUNDS)))
+    print(describe(measure(Detector(load, words), paths, rounds=BENCHMARK_ROUNDS)))
 
 
-# --export -----------------------------------------------------------------------------------------------------------
 def export_weights(load, path):
     """Write the weights of a run's folder, a checkpoint or a weight file as one .npz file."""
     save_weights(path, read_weights(find_run(load)[0]))
     print(f"wrote {path}; its config does not come along, unless config.json lies beside it")
 
 
-# command line -------------------------------------------------------------------------------------------------------
 def parse_args(words=None):
     """
     Returns: argparse.Namespace

@@ -2,12 +2,11 @@
 from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error
 
 import numpy as np
-import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.predict import OfflinePredictor, PredictConfig
 
 from config import config, finalize_configs
-
+from inference.profile import count_flops
 from training.model import TrainingModel
 from weights.fit import network_variables
 
@@ -26,41 +25,6 @@ def count_parameters(graph):
     """
     with graph.as_default():
         return sum(v.shape.num_elements() for name, v in network_variables().items() if not name.endswith("/EMA"))
-
-
-def count_flops(sess, feed):
-    """
-    Floating-point operations of the convolutions, transposed convolutions and matrix products of a session's graph in
-    one run of inference. A multiplication and an addition count as two. All else is left out: biases, norms,
-    activations, pooling, RoIAlign and NMS.
-
-    TensorFlow's own profiler misses convolutions that were fused with what follows them.
-
-    Args:
-        sess (tf.Session)
-        feed (dict): placeholders, or their names, to arrays
-
-    Returns:
-        int
-    """
-    with sess.graph.as_default():
-        flops = [_flops(op) for op in sess.graph.get_operations()]
-        return sum(map(int, sess.run([x for x in flops if x is not None], feed)))
-
-
-def _flops(op):
-    """Returns: int64 scalar tensor, None for an op that does not count"""
-    # each of `values` is multiplied with as many weights as the product of `fan_in`
-    if op.type in ("MatMul", "_FusedMatMul", "BatchMatMulV2"):
-        values = op.outputs[0]
-        transposed = op.get_attr("adj_y" if op.type == "BatchMatMulV2" else "transpose_b")
-        fan_in = tf.shape(op.inputs[1], out_type=tf.int64)[-1 if transposed else -2]
-    elif op.type in ("Conv2D", "_FusedConv2D", "Conv2DBackpropInput"):
-        values = op.inputs[2] if op.type == "Conv2DBackpropInput" else op.outputs[0]
-        fan_in = tf.shape(op.inputs[1], out_type=tf.int64)[:3]
-    else:
-        return None
-    return 2 * tf.size(values, out_type=tf.int64) * tf.reduce_prod(fan_in)
 
 
 def measure(cfg, height, width):

@@ -7,120 +7,25 @@ COCO results with encoded masks. `benchmarks/torchvision_predict.py` says what t
 
 `./predict.py --load MODEL --benchmark IMAGE…` measures a model of yours in the same way.
 """
-from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error
-
 import importlib.util
 import json
 import os
 import statistics
 import sys
 import tempfile
-import time
+
+from common import ArgumentParser, UserError, exit_on_user_error
 
 import cv2
 import numpy as np
-import tensorflow as tf
 from tabulate import tabulate
 
-import data
-from data.batch import pad_batch
-from benchmarks import peak_gib
+from benchmarks.complexity import AS_MANY_BOXES_AS_ALLOWED
 from benchmarks.peers import ROOT, TORCHVISION, add_options, choose_cases, find_torch, run_process, show, take_turns
 from benchmarks.train_step import make_batch
-from inference.detect import detect_resized, resize
-from inference.detections import detections_to_coco
-from inference.stream import detect_stream
-from benchmarks.complexity import AS_MANY_BOXES_AS_ALLOWED, count_flops
-
-STAGES = ("decode", "resize", "network", "encode")
+from inference.profile import STAGES, measure
 
 
-def measure(detector, paths, rounds):
-    """
-    Time each stage of a prediction by itself, and the whole, where stages overlap.
-
-    Args:
-        detector (predict.Detector)
-        paths (list[str]): image files, taken in turns
-        rounds (int): batches of TEST.IMS_PER_BATCH to time
-
-    Returns:
-        dict: "stages", of STAGES to lists of seconds an image; "all", seconds an image from files to COCO results, in
-        one stream; "detections" of an image; "gflop" of the network for an image; "peak_gflops", convolutions that this
-        machine does in a second at best; "peak_gib" of the process
-    """
-    cfg, batch = detector.cfg, detector.cfg.TEST.IMS_PER_BATCH
-    paths = [paths[i % len(paths)] for i in range(batch * rounds)]
-    time_stages(detector, paths[:batch])    # the first run of a shape is slower
-    stages = {stage: [] for stage in STAGES}
-    for i in range(0, len(paths), batch):
-        for stage, took in time_stages(detector, paths[i:i + batch]).items():
-            stages[stage].append(took / batch)
-
-    def finish(path, _, found):
-        return detections_to_coco(path, found, cfg.DATA.CATEGORY_IDS)
-
-    start = time.perf_counter()
-    found = [result for _, result in detect_stream(detector.predict, paths, cfg, data.load_image, finish)]
-    whole = (time.perf_counter() - start) / len(paths)
-    gib = peak_gib()    # of the prediction, not of what counts its operations
-    return dict(stages=stages, all=whole, detections=statistics.mean(map(len, found)),
-                gflop=count_network_flops(detector, paths[:batch]) / 1e9 / batch, peak_gflops=convolution_peak(),
-                peak_gib=gib)
-
-
-def time_stages(detector, paths):
-    """Returns: dict of STAGES to the seconds that they took for a batch of image files, one stage after the other"""
-    times = [time.perf_counter()]
-
-    def lap(result):
-        times.append(time.perf_counter())
-        return result
-
-    images = lap([data.load_image(path) for path in paths])
-    resized = lap([resize(image, detector.cfg) for image in images])
-    results = lap(detect_resized(detector.predict, resized, [image.shape[:2] for image in images],
-                                            detector.class_names))
-    lap([found.rles() for found in results])    # pasting and encoding are one: no pixels are made
-    return dict(zip(STAGES, np.diff(times).tolist()))
-
-
-def count_network_flops(detector, paths):
-    """Returns: int, operations of the network on a batch of image files"""
-    batch, sizes = pad_batch([resize(data.load_image(path), detector.cfg) for path in paths])
-    return count_flops(detector.predict.sess, {"images:0": batch, "image_sizes:0": sizes})
-
-
-def convolution_peak(channels=256, height=200, width=272, repeats=5):
-    """
-    Returns: float, GFLOP/s of the fastest of some 3 x 3 convolutions in float32, as large as the largest of the network
-    """
-    with tf.Graph().as_default(), QuietSessionCreator().create_session() as sess:
-        x = tf.random.stateless_normal([1, height, width, channels], [0, 0])
-        kernel = tf.random.stateless_normal([3, 3, channels, channels], [0, 1])
-        x, kernel = (tf.compat.v1.placeholder_with_default(value, value.shape) for value in sess.run([x, kernel]))
-        convolve = sess.make_callable(tf.nn.conv2d(x, kernel, 1, "SAME").op)
-        convolve()
-        seconds = []
-        for _ in range(repeats):
-            start = time.perf_counter()
-            convolve()
-            seconds.append(time.perf_counter() - start)
-    return 2 * 9 * channels ** 2 * height * width / min(seconds) / 1e9
-
-
-def describe(found):
-    """Args: found (dict): of `measure`. Returns: str, a table and a line"""
-    medians = {stage: statistics.median(seconds) for stage, seconds in found["stages"].items()}
-    rate = found["gflop"] / medians["network"]
-    rows = [[stage, 1e3 * seconds] for stage, seconds in medians.items()] + [["all, overlapping", 1e3 * found["all"]]]
-    return (tabulate(rows, ["stage", "ms an image"], "github", floatfmt=".1f")
-            + f"\n{1 / found['all']:.2f} images/s with {found['detections']:.0f} detections an image; the network does "
-            f"{found['gflop']:.0f} GFLOP an image at {rate:.0f} GFLOP/s, {100 * rate / found['peak_gflops']:.0f} % of "
-            f"what convolutions reach here; {found['peak_gib']:.2f} GiB at most")
-
-
-# beside torchvision -------------------------------------------------------------------------------------------------
 def stand_in_weights(path):
     """Write deterministic weights for COCO's R50-FPN Mask, as the tests have them, to an .npz file."""
     folder = os.path.join(ROOT, "tests", "golden")
@@ -159,7 +64,7 @@ def measure_all(args, cases, torch_python, report=print):
             load = os.path.join(folder, "stand-in.npz")
             stand_in_weights(load)
         for batch in args.batch:
-            def measure_apart(who, precision):
+            def measure_apart(who, precision, batch=batch):
                 if who == TORCHVISION:
                     command = [torch_python, "-m", "benchmarks.torchvision_predict", *images]
                 else:

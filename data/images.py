@@ -1,8 +1,8 @@
 """Reading an image file, and resizing an image."""
+from common import UserError, silenced_native
+
 import cv2
 import numpy as np
-
-from common import UserError
 
 
 def load_image(path, size=None):
@@ -43,7 +43,8 @@ def _decode(path, content, flags):
     """Returns: uint8 (h, w, 3) of the bytes of a file; `flags` are those of cv2.imdecode"""
     try:
         # unlike imread, imdecode refuses a JPEG file that is cut short
-        image = cv2.imdecode(content, flags) if content.size else None
+        with silenced_native():
+            image = cv2.imdecode(content, flags) if content.size else None
     except cv2.error:
         image = None
     if image is None:

@@ -1,15 +1,21 @@
 """`Detector`: a model in Python, from images to what is in them."""
 import os
+from collections.abc import Sequence
+from typing import Union, overload
+
+import common
+from common import UserError
 
 import numpy as np
 
 import data
-from common import UserError
-from config import config as defaults
-from config import finalize_configs, load_config
+from config import finalize_configs, load_config, new_config
 from inference.detect import detect_batch
+from inference.detections import Detections
 from inference.predictor import load_predictor
 from weights.find import find_run
+
+Image = Union[np.ndarray, str, os.PathLike]    # uint8 (h, w, 3) in BGR, or the path of an image file
 
 
 def read_config(load, words):
@@ -23,12 +29,12 @@ def read_config(load, words):
     Returns:
         the config, and the path of the weights
     """
-    cfg = defaults.clone()
+    cfg = new_config()
     # before the weights are looked for: a misspelt key is the cheaper mistake to report
     cfg.update_args(words)
     weights_path, config_path = find_run(load)
     if config_path is not None:
-        cfg = defaults.clone()
+        cfg = new_config()
         load_config(cfg, config_path)
         cfg.update_args(words)
     return cfg, weights_path
@@ -43,6 +49,7 @@ def fill_classes(cfg):
 
 
 def load_network(cfg, weights_path):
+    """Returns: `inference.predictor.Predictor`, of a config that is not finalized"""
     finalize_configs(cfg, is_training=False)
     return load_predictor(cfg, weights_path)
 
@@ -52,23 +59,31 @@ class Detector:
     A network with its weights, ready to be called on images.
 
     Args:
-        load (str): a run's folder, a checkpoint or a weight file; without a `config.json` beside it, COCO's classes are
+        load: a run's folder, a checkpoint or a weight file; without a `config.json` beside it, COCO's classes are
             assumed unless `config` gives DATA.CLASS_NAMES
-        config (list[str]): KEY=VALUE or @FILE words, which override the run's config
+        config: KEY=VALUE or @FILE words, or a single one, which override the run's config
 
     Raises:
         UserError: naming what cannot be used
     """
 
-    def __init__(self, load, config=()):
-        self.cfg, weights_path = read_config(load, list(config))
+    def __init__(self, load: Union[str, os.PathLike], config: Union[str, Sequence[str]] = ()) -> None:
+        words = [config] if isinstance(config, str) else list(config)
+        self.cfg, weights_path = read_config(os.fspath(load), words)
         fill_classes(self.cfg)
-        self.predict = load_network(self.cfg, weights_path)
+        with common.quiet_log():
+            self.predict = load_network(self.cfg, weights_path)
 
     @property
-    def class_names(self):
-        """tuple[str]: of the labels 1..N"""
+    def class_names(self) -> tuple[str, ...]:
+        """Of the labels 1..N"""
         return tuple(self.cfg.DATA.CLASS_NAMES)
+
+    @overload
+    def __call__(self, images: Image) -> Detections: ...
+
+    @overload
+    def __call__(self, images: Sequence[Image]) -> list[Detections]: ...
 
     def __call__(self, images):
         """
@@ -77,8 +92,7 @@ class Detector:
                 network in batches of TEST.IMS_PER_BATCH
 
         Returns:
-            Detections, or a list of them: boxes (N, 4) float32 in the image's own pixels, scores (N,), labels (N,)
-            in 1..N, masks (N, h, w) bool or None, class_names; the highest score first
+            Detections, or a list of them
 
         Raises:
             UserError: for what is no image
@@ -87,8 +101,8 @@ class Detector:
             return self([images])[0]
         images = [_as_image(image) for image in images]
         size = self.cfg.TEST.IMS_PER_BATCH
-        return [found for i in range(0, len(images), size)
-                for found in detect_batch(self.predict, images[i:i + size], self.cfg)]
+        return [detections for i in range(0, len(images), size)
+                for detections in detect_batch(self.predict, images[i:i + size], self.cfg)]
 
 
 def _as_image(image):

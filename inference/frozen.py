@@ -2,27 +2,17 @@
 The graph of inference with its weights as constants. What follows from constants is computed once, so that a fixed norm
 is part of its convolution's kernel and bias, and convolutions are fused with their bias and their ReLU.
 """
-import glob
-import hashlib
-import json
-import os
-
 import common
 
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 from tensorflow.python.grappler import tf_optimizer
 from tensorpack import tfv1
 from tensorpack.tfutils.tower import PredictTowerContext
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
-from config import inference_settings
-
 from modeling.generalized_rcnn import GeneralizedRCNN
 from weights.files import read_weights
 from weights.fit import check_fit
-
-SUFFIX = ".frozen"
 
 
 def freeze(cfg, weights_path, more_outputs=()):
@@ -82,37 +72,3 @@ def _optimize(outputs):
             node.device = "/job:localhost/replica:0/task:0/device:CPU:0"
     with common.silenced_native(show_on_error=True):
         return tf_optimizer.OptimizeGraph(common.QuietSessionCreator().config, meta_graph)
-
-
-def freeze_cached(cfg, weights_path):
-    """
-    As `freeze`, but the graph is kept beside the weights, and read from there as long as it follows from the same
-    weights, settings and code. Where it cannot be written, it is made each time.
-    """
-    path, key = weights_path + SUFFIX, _cache_key(cfg, weights_path)
-    try:
-        with open(path, "rb") as f:
-            its_key, its_digest, content = f.readline().strip(), f.readline().strip(), f.read()
-        if its_key == key and its_digest == _digest(content):
-            return tfv1.GraphDef.FromString(content)
-    except (OSError, DecodeError):
-        pass
-    graph_def = freeze(cfg, weights_path)
-    content = graph_def.SerializeToString()
-    try:
-        with common.whole_file(path, "wb") as f:
-            f.write(b"\n".join([key, _digest(content), content]))
-    except common.UserError as e:
-        common.warn(f"the frozen network is not kept: {e}")
-    return graph_def
-
-
-def _digest(content):
-    return hashlib.sha256(content).hexdigest().encode()
-
-
-def _cache_key(cfg, weights_path):
-    """Returns: bytes, one line of json"""
-    code = [common.digest(path) for path in sorted(glob.glob(os.path.join(os.path.dirname(os.path.dirname(__file__)), "modeling", "**", "*.py"), recursive=True))]
-    return json.dumps([common.digest(weights_path), inference_settings(cfg), code, tf.__version__,
-                       common.visible_gpus(), common.lacks_onednn()]).encode()

@@ -7,8 +7,8 @@ import tensorflow as tf
 from tensorpack import tfv1
 
 import distributed
-
-from inference.frozen import freeze, freeze_cached
+from inference.frozen import freeze
+from inference.graph_cache import freeze_cached
 from modeling.generalized_rcnn import GeneralizedRCNN
 
 

@@ -29,10 +29,10 @@ class ResultsFile:
         self.path, self._places = path, {}
         self._header = json.dumps(key or {}, sort_keys=True)
         if path is None:
-            self._file = tempfile.TemporaryFile()
+            self._file = tempfile.TemporaryFile()    # noqa: SIM115
         else:
             with writing(self.partial_path):
-                self._file = open(self.partial_path, "r+b" if resume and has_partial(path) else "w+b")
+                self._file = open(self.partial_path, "r+b" if resume and has_partial(path) else "w+b")    # noqa: SIM115
         try:
             if resume:
                 self._read()

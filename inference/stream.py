@@ -4,10 +4,11 @@ import concurrent.futures
 import itertools
 import sys
 
+from common import UserError
+
 import tqdm
 
 import distributed
-from common import UserError
 from inference.detect import detect_resized, resize
 
 NUM_READERS = 4    # threads that read and resize images ahead of the network
@@ -51,27 +52,32 @@ def detect_stream(predict, items, cfg, load, finish):
         items (iterable): that stand for images, of any kind
         cfg: PREPROC, TEST and DATA.CLASS_NAMES
         load (callable): from an item to its image, uint8 (h, w, 3); may raise UserError
-        finish (callable): from an item, its image and its Detections to a result
+        finish (callable): from an item, its image and its Detections to a result; may raise UserError
 
     Yields:
-        (item, result) for each of `items` in order; (item, UserError) for one that cannot be loaded
+        (item, result) for each of `items` in order; (item, UserError) for one that cannot be loaded or finished
     """
     def read(item):
         try:
             image = load(item)
         except UserError as e:
-            return item, None, e
+            return item, e, None
         return item, image, resize(image, cfg)
 
     def detect(batch):
-        good = [(image, resized) for _, image, resized in batch if image is not None]
-        found = iter(detect_resized(predict, [resized for _, resized in good],
-                                     [image.shape[:2] for image, _ in good], class_names) if good else ())
-        return [(item, image, resized if image is None else next(found)) for item, image, resized in batch]
+        loaded = [(image, resized) for _, image, resized in batch if resized is not None]
+        detections = iter(detect_resized(predict, [resized for _, resized in loaded],
+                                         [image.shape[:2] for image, _ in loaded], class_names) if loaded else ())
+        return [(item, image, None if resized is None else next(detections)) for item, image, resized in batch]
 
     def end(detected):
-        item, image, found = detected
-        return item, found if image is None else finish(item, image, found)
+        item, image, detections = detected
+        if detections is None:
+            return item, image
+        try:
+            return item, finish(item, image, detections)
+        except UserError as e:
+            return item, e
 
     size, class_names = cfg.TEST.IMS_PER_BATCH, tuple(cfg.DATA.CLASS_NAMES)
     num_networks = getattr(predict, "num_devices", 1)

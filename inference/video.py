@@ -3,9 +3,9 @@ import contextlib
 import os
 
 import common  # noqa: F401  (prepares the environment)
-import cv2
-
 from common import UserError
+
+import cv2
 
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 FALLBACK_RATE = 25.0    # frames a second of a file that does not say

@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import types
 
 # a process that makes many networks would keep the memory that each of them once needed; what tests start does not
 os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "0"
@@ -8,7 +9,9 @@ import common  # prepares TensorFlow, before any other import of it
 import pytest
 from tensorflow.python.framework import config as tf_config
 
-from config import new_config
+from config import new_config, save_config
+from fake_network import find_left_half
+from inference import detector
 from tiny import ROOT, finalized_config
 
 with common.tf.Graph().as_default(), common.QuietSessionCreator().create_session():
@@ -48,3 +51,33 @@ def small_config():
     cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = ("circle", "square"), (3, 7)
     cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE = 90, 150
     return cfg
+
+
+# a network for the commands and for Detector ------------------------------------------------------------------------
+@pytest.fixture
+def network(monkeypatch):
+    """Put a stand-in for the network in place; returns what it was asked for."""
+    asked = types.SimpleNamespace(cfg=None, weights=None, run_config=None, batches=[])
+
+    def load_predictor(cfg, weights_path):
+        asked.cfg, asked.weights = cfg, weights_path
+
+        def run(images, image_sizes):
+            asked.batches.append(len(images))
+            return find_left_half(images, image_sizes)
+        return run
+
+    monkeypatch.setattr(detector, "load_predictor", load_predictor)
+    monkeypatch.setattr(detector, "find_run", lambda load: (load + "/weights", asked.run_config))
+    return asked
+
+
+@pytest.fixture
+def run_folder(tmp_path, network):
+    """A run's folder of a model with two classes."""
+    cfg = new_config()
+    cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = ("circle", "square"), (3, 7)
+    cfg.TEST.RESULTS_PER_IM = 17
+    network.run_config = str(tmp_path / "config.json")
+    save_config(cfg, network.run_config)
+    return str(tmp_path)

@@ -170,7 +170,8 @@ def test_a_command_silences_native_lines_for_a_while_and_pythons_are_heard():
 
 
 def test_a_reader_that_has_seen_enough_ends_a_command_in_silence():
-    script = COMMAND + "import common\ndef main():\n    while True:\n        print('x' * 9999)\ncommon.exit_on_user_error(main)"
+    script = COMMAND + ("import common\ndef main():\n    while True:\n        print('x' * 9999)\n"
+                        "common.exit_on_user_error(main)")
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.read(9)
     process.stdout.close()

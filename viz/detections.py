@@ -2,6 +2,7 @@
 import colorsys
 
 import common  # noqa: F401  (prepares the environment)
+
 import cv2
 import numpy as np
 
@@ -9,6 +10,7 @@ from inference.masks import paste_mask
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 MASK_OPACITY = 0.45
+MAX_ENLARGED_EDGE = 8192    # pixels, to which a small image is enlarged at most
 BACKGROUND = 255    # grey level between the pictures of a contact sheet
 
 
@@ -31,9 +33,12 @@ def _text_color(background):
 
 
 def _enlarge(image, min_edge):
-    """Returns: a copy, larger by the smallest whole number that makes the short edge `min_edge`, and that number"""
-    factor = max(-(-min_edge // min(image.shape[:2])), 1)
+    """
+    Returns: a copy, larger by the smallest whole number that makes the short edge `min_edge`, or less where the long
+        edge would exceed MAX_ENLARGED_EDGE; and that number
+    """
     height, width = image.shape[:2]
+    factor = max(min(-(-min_edge // min(height, width)), MAX_ENLARGED_EDGE // max(height, width)), 1)
     return cv2.resize(image, (width * factor, height * factor), interpolation=cv2.INTER_CUBIC) if factor > 1 \
         else image.copy(), factor
 
@@ -62,8 +67,8 @@ def _label_place(box, label_width, label_height, shape, taken):
     """
     x = int(np.clip(box[0], 0, max(shape[1] - label_width, 0)))
     places = []
-    for y in (box[1] - label_height, box[1], box[3]):
-        y = int(np.clip(y, 0, max(shape[0] - label_height, 0)))
+    for top in (box[1] - label_height, box[1], box[3]):
+        y = int(np.clip(top, 0, max(shape[0] - label_height, 0)))
         places.append((x, y, x + label_width, y + label_height))
     return next((place for place in places if not _overlaps(place, taken)), places[0])
 
@@ -85,16 +90,16 @@ def _draw_label(canvas, text, box, color, taken):
     cv2.putText(canvas, text, origin, FONT, scale, _text_color(color), thickness, cv2.LINE_AA)
 
 
-def draw_detections(image, detections, class_names, score_threshold=0.5, min_edge=480):
+def draw_detections(image, detections, score_threshold=0.5, min_edge=480):
     """
     Draw masks, boxes and "class score" labels; the highest scores lie on top.
 
     Args:
         image: uint8 (h, w, 3), BGR; it is not changed
         detections (inference.detections.Detections): in the image's pixels
-        class_names: of the labels 1..N
         score_threshold (float): detections below it are not drawn
-        min_edge (int): an image with a shorter short edge is enlarged by a whole number, for legibility; 0: never
+        min_edge (int): an image with a shorter short edge is enlarged by a whole number, for legibility, but not so
+            far that its long edge exceeds MAX_ENLARGED_EDGE; 0: never
 
     Returns:
         uint8 (h, w, 3), or a whole number of times as large
@@ -112,7 +117,7 @@ def draw_detections(image, detections, class_names, score_threshold=0.5, min_edg
         cv2.rectangle(canvas, (x1, y1), (max(x2 - 1, x1), max(y2 - 1, y1)), colors[i], line)
     taken = []
     for i in order[::-1]:
-        text = f"{class_names[detections.labels[i] - 1]} {detections.scores[i]:.2f}"
+        text = f"{detections.class_names[detections.labels[i] - 1]} {detections.scores[i]:.2f}"
         _draw_label(canvas, text, boxes[i], colors[i], taken)
     return canvas
 

@@ -30,6 +30,9 @@ def find_run(load, option="--load"):
     else:
         path = load[:-len(".index")] if load.endswith(".index") else load
         if not (path.endswith((".npz", ".pkl")) and os.path.isfile(path)) and not os.path.isfile(path + ".index"):
+            if os.path.isfile(load):
+                raise UserError(f"{option} {load}: this file is no model; give a run's folder, a checkpoint, an .npz "
+                                "or a .pkl file")
             raise UserError(f"{option} {load}: there is no such folder, checkpoint, .npz or .pkl file")
     config_path = os.path.join(os.path.dirname(path), "config.json")
     return path, config_path if os.path.isfile(config_path) else None

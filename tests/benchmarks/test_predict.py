@@ -5,16 +5,16 @@ import subprocess
 import sys
 
 import common  # noqa: F401
+from common import UserError
+
 import cv2
 import numpy as np
 import pytest
 
 from benchmarks import predict as benchmark
-from common import UserError
-from tiny import ROOT, TINY
-from data.batch import pad_batch
 from network import Network
-from predict import Detector, main
+from predict import main
+from tiny import ROOT, TINY
 
 WORDS = [*TINY, "DATA.CLASS_NAMES=('a', 'b', 'c')", *benchmark.AS_MANY_BOXES_AS_ALLOWED, "TEST.RESULTS_PER_IM=6"]
 
@@ -26,23 +26,6 @@ def files(make_config, make_weight, tmp_path_factory):
     np.savez(folder / "model.npz", **Network(make_config(), training=False, weights=make_weight).variables())
     cv2.imwrite(str(folder / "image.png"), np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8))
     return str(folder / "model.npz"), str(folder / "image.png")
-
-
-def test_each_stage_and_the_whole_are_measured(files):
-    found = benchmark.measure(Detector(files[0], [*WORDS, "TEST.IMS_PER_BATCH=2"]), [files[1]], rounds=3)
-    assert set(found["stages"]) == set(benchmark.STAGES) and all(len(v) == 3 for v in found["stages"].values())
-    assert found["detections"] == 6 and found["all"] > 0 and found["peak_gflops"] > found["gflop"] > 0
-    text = benchmark.describe(found)
-    assert all(stage in text for stage in benchmark.STAGES) and "6 detections" in text
-
-
-@pytest.mark.slow
-def test_operations_of_a_frozen_network_are_counted_as_those_of_one_with_variables(files, make_config):
-    detector = Detector(files[0], WORDS)
-    batch, sizes = pad_batch([cv2.resize(cv2.imread(files[1]), (96, 64))])
-    network = Network(make_config(*WORDS), training=False)
-    feed = {"images:0": batch, "image_sizes:0": sizes}
-    assert benchmark.count_flops(detector.predict.sess, feed) == benchmark.count_flops(network.sess, feed)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """From images to detections, with a stand-in for the network."""
-import common    # noqa: F401
+import common  # noqa: F401
+
 import numpy as np
 
 from fake_network import fake_predict

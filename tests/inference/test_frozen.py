@@ -1,17 +1,16 @@
-"""The frozen network, on disk and on several devices."""
-import os
-
+"""The frozen network, on one device and on several."""
 import common
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import distributed
 from data.batch import pad_batch
-from inference import frozen
-from inference.frozen import SUFFIX, freeze, freeze_cached
-from modeling.generalized_rcnn import GeneralizedRCNN
+from inference import graph_cache
+from inference.frozen import freeze
 from inference.predictor import Predictor, load_predictor
+from modeling.generalized_rcnn import GeneralizedRCNN
 from network import Network
 
 RNG = np.random.default_rng(0)
@@ -101,65 +100,17 @@ def test_several_devices_find_the_same_and_work_at_once(cfg, path, variables):
     assert_equal_detections(predict(*pad_batch(IMAGES)), expected, rtol=1e-4, atol=1e-3)
 
 
-# on disk ------------------------------------------------------------------------------------------------------------
-@pytest.fixture
-def frozen_anew(monkeypatch):
-    """Paths of the weights that were frozen, not read from a file."""
-    paths, original = [], frozen.freeze
-
-    def count(cfg, weights_path):
-        paths.append(weights_path)
-        return original(cfg, weights_path)
-
-    monkeypatch.setattr(frozen, "freeze", count)
-    return paths
-
-
-def test_a_cached_network_is_read_and_finds_the_same(make_config, path, frozen_anew):
-    cfg = make_config("TEST.CACHE_GRAPH=True", "TEST.RESULT_SCORE_THRESH=0.3")
-    first = load_predictor(cfg, path)(*pad_batch(IMAGES))
-    second = load_predictor(cfg, path)(*pad_batch(IMAGES))
-    assert frozen_anew == [path] and sorted(os.listdir(os.path.dirname(path))) == ["model.npz", "model.npz" + SUFFIX]
-    for x, y in zip(first, second):
-        np.testing.assert_array_equal(x, y)
-
-
-def test_other_weights_settings_and_code_are_frozen_anew(make_config, cfg, path, variables, frozen_anew, monkeypatch):
-    freeze_cached(cfg, path)
-    freeze_cached(make_config("TEST.RESULTS_PER_IM=7"), path)
-    assert len(frozen_anew) == 2
-    np.savez(path, **{name: value * 1.1 for name, value in variables[1].items()})
-    freeze_cached(make_config("TEST.RESULTS_PER_IM=7"), path)
-    assert len(frozen_anew) == 3
-    # what a training is made with does not count
-    freeze_cached(make_config("TEST.RESULTS_PER_IM=7", "TRAIN.BASE_LR=0.5", "DATA.BASEDIR=elsewhere"), path)
-    assert len(frozen_anew) == 3
-    monkeypatch.setattr(tf, "__version__", "9.9")
-    freeze_cached(make_config("TEST.RESULTS_PER_IM=7"), path)
-    assert len(frozen_anew) == 4
-
-
-@pytest.mark.parametrize("damage", [lambda content: content[:-20], lambda content: content[:100], lambda content: b"",
-                                    lambda content: content.replace(b"Conv2D", b"Conv9D")])
-def test_a_damaged_cache_is_made_anew(cfg, path, damage, frozen_anew):
-    freeze_cached(cfg, path)
-    with open(path + SUFFIX, "rb") as f:
-        content = f.read()
-    with open(path + SUFFIX, "wb") as f:
-        f.write(damage(content))
-    anew = freeze_cached(cfg, path)
-    assert len(frozen_anew) == 2
-    assert freeze_cached(cfg, path) == anew and len(frozen_anew) == 2
-
-
-def test_where_it_cannot_be_written_it_is_made_each_time(cfg, path, frozen_anew):
-    os.mkdir(path + SUFFIX)
-    freeze_cached(cfg, path)
-    freeze_cached(cfg, path)
-    assert len(frozen_anew) == 2 and sorted(os.listdir(os.path.dirname(path))) == ["model.npz", "model.npz" + SUFFIX]
-
-
 def test_a_rank_of_a_job_takes_one_device(cfg, path, monkeypatch):
     monkeypatch.setattr(distributed, "size", lambda: 2)
     monkeypatch.setattr(common, "visible_gpus", lambda: 0)
     assert load_predictor(cfg, path).num_devices == 1
+
+
+def test_a_network_that_was_kept_finds_the_same(make_config, path, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cfg = make_config("TEST.CACHE_GRAPH=True", "TEST.RESULT_SCORE_THRESH=0.3")
+    first = load_predictor(cfg, path)(*pad_batch(IMAGES))
+    monkeypatch.setattr(graph_cache, "freeze", None)
+    second = load_predictor(cfg, path)(*pad_batch(IMAGES))
+    for x, y in zip(first, second):
+        np.testing.assert_array_equal(x, y)

@@ -1,5 +1,6 @@
 """Masks of detections: pasted, and run-length encoded."""
-import common    # noqa: F401
+import common  # noqa: F401
+
 import cv2
 import numpy as np
 import pycocotools.mask as mask_util

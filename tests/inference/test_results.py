@@ -2,10 +2,11 @@
 import json
 import os
 
-import pytest
-
 import common
 from common import UserError
+
+import pytest
+
 from inference.results import ResultsFile, has_partial, partial_path, remove_partial, write_json
 
 KEY = {"weights": "abc", "TEST.RESULTS_PER_IM": 100, "sizes": (1, 2)}
@@ -136,7 +137,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 def test_a_full_disk_is_said_in_one_line(path):
     results = write(path, [1])
     results._file.close()
-    results._file = open("/dev/full", "r+b", buffering=0)
+    results._file = open("/dev/full", "r+b", buffering=0)    # noqa: SIM115
     with pytest.raises(UserError, match="room"):
         results.add(2, found(2, 2))
 

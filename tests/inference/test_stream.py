@@ -2,6 +2,7 @@
 import threading
 
 import common
+
 import numpy as np
 import pytest
 

@@ -1,18 +1,19 @@
 """Pictures of detections."""
 import common  # noqa: F401
+
 import numpy as np
 import pytest
 
-from viz import detections as viz
 from inference.detections import Detections
+from viz import detections as viz
 
 
-def make_detections(boxes, scores=None, labels=None, masks=True, shape=(500, 600)):
+def make_detections(boxes, scores=None, labels=None, masks=True, shape=(500, 600), class_names=("cat",)):
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     n = len(boxes)
     return Detections(boxes, np.array(scores if scores is not None else [0.9] * n, np.float32),
                       np.array(labels if labels is not None else [1] * n, int), *shape,
-                      mask_probs=np.ones((n, 28, 28), np.float32) if masks else None)
+                      mask_probs=np.ones((n, 28, 28), np.float32) if masks else None, class_names=class_names)
 
 
 @pytest.fixture
@@ -21,40 +22,48 @@ def image():
 
 
 def test_drawing_leaves_the_image_as_it_was(image):
-    viz.draw_detections(image, make_detections([(100, 100, 300, 300)]), ["cat"])
+    viz.draw_detections(image, make_detections([(100, 100, 300, 300)]))
     assert (image == 90).all()
 
 
 def test_a_mask_tints_its_pixels_and_no_others(image):
-    drawn = viz.draw_detections(image, make_detections([(100, 200, 300, 400)]), ["cat"])
+    drawn = viz.draw_detections(image, make_detections([(100, 200, 300, 400)]))
     assert (drawn[210:390, 110:290] != 90).any(axis=2).all()
     assert (drawn[410:] == 90).all() and (drawn[:, 310:] == 90).all()
 
 
 def test_without_masks_the_inside_of_a_box_stays_as_it_was(image):
-    drawn = viz.draw_detections(image, make_detections([(100, 200, 300, 400)], masks=False), ["cat"])
+    drawn = viz.draw_detections(image, make_detections([(100, 200, 300, 400)], masks=False))
     assert (drawn[230:390, 110:290] == 90).all()
     assert (drawn[300, 98:103] != 90).any()
 
 
 def test_a_detection_below_the_threshold_is_not_drawn(image):
     found = make_detections([(100, 200, 300, 400)], scores=[0.3])
-    assert (viz.draw_detections(image, found, ["cat"], score_threshold=0.5) == 90).all()
-    assert (viz.draw_detections(image, found, ["cat"], score_threshold=0.2) != 90).any()
+    assert (viz.draw_detections(image, found, score_threshold=0.5) == 90).all()
+    assert (viz.draw_detections(image, found, score_threshold=0.2) != 90).any()
 
 
 def test_the_higher_score_lies_on_top(image):
     box = (100, 200, 300, 400)
-    alone = viz.draw_detections(image, make_detections([box], scores=[0.9], masks=False), ["cat"])
-    covering = viz.draw_detections(image, make_detections([box] * 2, scores=[0.6, 0.9], masks=False), ["cat"])
+    alone = viz.draw_detections(image, make_detections([box], scores=[0.9], masks=False))
+    covering = viz.draw_detections(image, make_detections([box] * 2, scores=[0.6, 0.9], masks=False))
     np.testing.assert_array_equal(alone[250:399, 95:305], covering[250:399, 95:305])
 
 
 def test_a_small_image_is_enlarged_by_a_whole_number():
     small = np.zeros((192, 256, 3), np.uint8)
     found = make_detections([(10, 10, 50, 50)], shape=(192, 256))
-    assert viz.draw_detections(small, found, ["cat"]).shape == (576, 768, 3)
-    assert viz.draw_detections(small, found, ["cat"], min_edge=0).shape == (192, 256, 3)
+    assert viz.draw_detections(small, found).shape == (576, 768, 3)
+    assert viz.draw_detections(small, found, min_edge=0).shape == (192, 256, 3)
+
+
+@pytest.mark.parametrize("shape, expected", [
+    ((1, 3072), (2, 6144)), ((5000, 40), (5000, 40)), ((20, 1000), (160, 8000)),
+    ((240, 320), (480, 640))])
+def test_an_image_is_not_enlarged_beyond_what_can_be_looked_at(shape, expected):
+    found = make_detections([(0, 0, shape[1], shape[0])], shape=shape)
+    assert viz.draw_detections(np.zeros((*shape, 3), np.uint8), found).shape == (*expected, 3)
 
 
 @pytest.mark.parametrize("box", [(0, 0, 600, 500), (590, 0, 600, 10), (595, 490, 600, 500), (0, 495, 20, 500)])
@@ -71,13 +80,13 @@ def test_labels_of_equal_boxes_do_not_cover_each_other():
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (700, 2), (16, 16)])
 def test_images_of_odd_shapes_can_be_drawn_on(shape):
-    found = make_detections([(0, 0, shape[1], shape[0])], shape=shape)
-    drawn = viz.draw_detections(np.zeros((*shape, 3), np.uint8), found, ["a class with quite a long name"], min_edge=20)
+    found = make_detections([(0, 0, shape[1], shape[0])], shape=shape, class_names=("a class with quite a long name",))
+    drawn = viz.draw_detections(np.zeros((*shape, 3), np.uint8), found, min_edge=20)
     assert drawn.dtype == np.uint8 and min(drawn.shape[:2]) >= 16
 
 
 def test_an_image_without_detections_is_unchanged(image):
-    np.testing.assert_array_equal(viz.draw_detections(image, make_detections([]), ["cat"]), image)
+    np.testing.assert_array_equal(viz.draw_detections(image, make_detections([])), image)
 
 
 @pytest.mark.parametrize("color", [viz.instance_color(i) for i in range(12)])

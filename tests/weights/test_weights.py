@@ -115,6 +115,13 @@ def test_a_folder_without_a_checkpoint_is_named(tmp_path):
     assert f"--load {tmp_path}: this folder has no checkpoint" in message_of(find_run, str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["photo.jpg", "text.txt"])
+def test_a_file_that_is_no_model_is_not_said_to_be_missing(tmp_path, name):
+    (tmp_path / name).write_bytes(b"x")
+    message = message_of(find_run, str(tmp_path / name))
+    assert f"{name}: this file is no model" in message and "there is no such" not in message
+
+
 def test_a_pkl_is_found_as_it_is(tmp_path):
     (tmp_path / "w.pkl").write_bytes(b"")
     assert find_run(str(tmp_path / "w.pkl")) == (str(tmp_path / "w.pkl"), None)
@@ -124,10 +131,8 @@ def test_the_option_that_names_missing_weights_is_named():
     assert "BACKBONE.WEIGHTS gone.npz: there is no such" in message_of(find_run, "gone.npz", "BACKBONE.WEIGHTS")
 
 
-@pytest.mark.parametrize("name", ["missing", "missing.npz", "missing.pkl", "missing.index", "missing/model-500",
-                                  "text.txt"])
+@pytest.mark.parametrize("name", ["missing", "missing.npz", "missing.pkl", "missing.index", "missing/model-500"])
 def test_a_path_without_weights_is_named(tmp_path, name):
-    (tmp_path / "text.txt").write_text("x")
     assert f"--load {tmp_path / name}: there is no such" in message_of(find_run, str(tmp_path / name))
 
 
