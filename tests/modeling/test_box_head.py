@@ -82,14 +82,15 @@ LABELS = np.int32([2, 0, 1, 0])
 SHARES = np.full(4, 0.25, np.float32)
 
 
-def losses(logits, deltas, rois=ROIS, labels=LABELS, targets=TARGETS, shares=SHARES, loss_type="smooth_l1"):
-    return run(lambda *t: losses_of(*t, loss_type=loss_type), np.float32(logits), np.float32(deltas), rois, labels,
+def losses(logits, deltas, rois=ROIS, labels=LABELS, targets=TARGETS, shares=SHARES, loss_type="smooth_l1",
+           weight=1.0):
+    return run(lambda *t: losses_of(*t, loss_type=loss_type, weight=weight), np.float32(logits), np.float32(deltas), rois, labels,
                targets, shares)
 
 
-def losses_of(logits, deltas, rois, labels, targets, shares, weights=WEIGHTS, loss_type="smooth_l1"):
+def losses_of(logits, deltas, rois, labels, targets, shares, weights=WEIGHTS, loss_type="smooth_l1", weight=1.0):
     rois = RoIs(*map(tf.convert_to_tensor, (rois, np.zeros(0, np.int32), labels)))
-    loss = BoxLoss(loss_type, box_ops.BoxCoder(weights, MAX_LOG_SCALE), SMOOTH_L1_BETA)
+    loss = BoxLoss(loss_type, box_ops.BoxCoder(weights, MAX_LOG_SCALE), SMOOTH_L1_BETA, weight)
     return fastrcnn_losses(logits, deltas, rois, targets, shares, loss)
 
 
@@ -110,6 +111,12 @@ def test_the_box_loss_is_l1_over_the_foreground_divided_by_all_rois():
     deltas[0, 2] += [0.1, -0.2, 0.3, 0]
     deltas[2, 1, 3] -= 2
     assert losses(np.zeros((4, 3)), deltas)[1] == pytest.approx((0.6 + 2) / 4, rel=1e-4)
+
+
+def test_the_weight_is_of_the_box_loss_alone():
+    deltas = perfect_deltas() + 1.0
+    once, thrice = losses(np.zeros((4, 3)), deltas), losses(np.zeros((4, 3)), deltas, weight=3.0)
+    np.testing.assert_allclose(np.array(thrice) / once, [1, 3], rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["iou", "giou", "diou", "ciou"])

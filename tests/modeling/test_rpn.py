@@ -69,16 +69,17 @@ GT_BOXES = make_anchors(4, seed=1).reshape(2, 2, 4)
 
 
 def losses(logits, deltas, labels=LABELS, best=BEST, gt_boxes=GT_BOXES, batch_per_im=8, fg_ratio=0.5,
-           loss_type="smooth_l1"):
-    return run(lambda *t: rpn_losses_of(*t, labels, best, gt_boxes, Sampling(batch_per_im, fg_ratio), loss_type),
+           loss_type="smooth_l1", weight=1.0):
+    sampling = Sampling(batch_per_im, fg_ratio)
+    return run(lambda *t: rpn_losses_of(*t, labels, best, gt_boxes, sampling, loss_type, weight),
                np.float32(logits), np.float32(deltas))
 
 
-def rpn_losses_of(logits, deltas, labels, best, gt_boxes, sampling, loss_type):
+def rpn_losses_of(logits, deltas, labels, best, gt_boxes, sampling, loss_type, weight=1.0):
     """Returns: the label loss and the box loss, tensors"""
     found = rpn_losses(Level(tf.constant(ANCHORS), None, logits, deltas), AnchorLabels(*map(tf.constant, (labels, best))),
                        GroundTruth(tf.constant(gt_boxes, tf.float32), None), tf.constant([(1, 2)] * len(labels), tf.int64),
-                       sampling, BoxLoss(loss_type, CODER, SMOOTH_L1_BETA))
+                       sampling, BoxLoss(loss_type, CODER, SMOOTH_L1_BETA, weight))
     return found["rpn_label_loss"], found["rpn_box_loss"]
 
 
@@ -111,6 +112,12 @@ def test_an_iou_loss_is_of_the_boxes_that_the_deltas_stand_for():
     positive = zip(*np.nonzero(LABELS == 1))
     expected = sum(1 - iou_of(ANCHORS[a], GT_BOXES[b, BEST[b, a]][None])[0] for b, a in positive) / 16
     assert losses(np.zeros((2, 6)), np.zeros((2, 6, 4)), loss_type="iou")[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_weight_is_of_the_box_loss_alone():
+    logits, deltas = np.full((2, 6), 0.3), perfect_deltas() + 1.0
+    once, thrice = losses(logits, deltas), losses(logits, deltas, weight=3.0)
+    np.testing.assert_allclose(np.array(thrice) / once, [1, 3], rtol=1e-5)
 
 
 def test_both_losses_are_divided_by_the_anchors_that_were_asked_for():

@@ -158,12 +158,13 @@ def test_a_block_starts_as_identity(norm):
     np.testing.assert_array_equal(second, first)
 
 
-@pytest.mark.parametrize("stride_1x1", [False, True])
+@pytest.mark.parametrize("stride_1x1, tf_pad_mode", [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("multiple, sizes", [(32, [(64, 96), (128, 64)]), (1, [(71, 93), (125, 64)])])
-def test_an_image_gives_the_same_features_alone_and_in_a_larger_batch(stride_1x1, multiple, sizes, make_weight):
+def test_an_image_gives_the_same_features_alone_and_in_a_larger_batch(
+        stride_1x1, tf_pad_mode, multiple, sizes, make_weight):
     def all_stages(images, sizes):
         with tower(training=False):
-            resnet = ResNet((2, 2, 2, 2), "FreezeBN", 8, 0, False, stride_1x1, False,
+            resnet = ResNet((2, 2, 2, 2), "FreezeBN", 8, 0, False, stride_1x1, tf_pad_mode,
                             Padding(sizes, tf.shape(images)[1:3], multiple))
             features = [resnet.stem(images)]
             for index in range(4):
