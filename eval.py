@@ -53,6 +53,7 @@ def predict_dataset(predict, dataset, cfg, results):
     batches_a_round = 1 if distributed.size() == 1 else BATCHES_A_ROUND
     num_rounds = math.ceil(len(batches) / (distributed.size() * batches_a_round))
     num_before = 0 if results is None else len(results)
+    distributed.progress()
     with progress_bar(num_before + num_mine, dataset.name, num_before) as bar:
         for start in range(0, num_rounds * batches_a_round, batches_a_round):
             found = []
@@ -96,6 +97,7 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None,
         seconds = time.monotonic() - start
         results.finish()
         found = list(itertools.chain.from_iterable(results))
+    distributed.pause()    # metrics of large data sets take long
     comparisons = compare(found, dataset.annotation_file, cfg.MODE_MASK)
     without_masks = cfg.MODE_MASK and "segm" not in comparisons
     report(f"{dataset.name}: {len(found)} detections in {len(dataset.records)} images, {seconds:.1f} s"

@@ -4,83 +4,14 @@ The processes ("ranks") that work on one job under Horovod: `horovodrun -np 4 ./
 Without `init` this process is the only one: rank 0 of 1.
 """
 import contextlib
-import json
-import logging
 import os
-import time
-import zlib
 
-import common
-import numpy as np
-import tensorflow as tf
-from common import QuietSessionCreator, UserError
-from tensorpack import tfv1
+from common import QuietSessionCreator
+from distributed.job import Job
 
-from distributed.watchdog import Watchdog
+STALLED = 1800    # seconds in which no rank takes a step or detects anything until the job counts as hanging
 
-PATIENCE = 30    # seconds until a rank that does not answer counts as lost
-# seconds until a job whose ranks all answer, but take no step and detect nothing, counts as hanging; its chief may
-# compute metrics meanwhile
-STALLED = 1800
-
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _job = None    # the Job of this process, once there is one
-
-
-class Job:
-    """
-    Connects this process with the others of its job.
-
-    Attributes:
-        rank, size, local_rank, local_size (int): as Horovod numbers processes, on all machines and on this one
-        hvd: the module horovod.tensorflow
-        progress (callable): see `Watchdog.progress`
-    """
-
-    def __init__(self):
-        # a rank may wait long for another to end an evaluation; the watchdog finds those that hang
-        os.environ.setdefault("HOROVOD_STALL_CHECK_DISABLE", "1")
-        try:
-            import horovod.tensorflow as hvd
-        except ImportError as e:
-            raise UserError(f"TRAINER=horovod: Horovod cannot be imported ({str(e).splitlines()[0]}); build it with "
-                            "`make horovod`") from None
-        hvd.init()
-        self.hvd = hvd
-        self.rank, self.size = hvd.rank(), hvd.size()
-        self.local_rank, self.local_size = hvd.local_rank(), hvd.local_size()
-        # small arrays go through a graph and a session of their own, as that of a training cannot grow
-        with tf.Graph().as_default(), tf.device("/cpu:0"):
-            self._bytes = tfv1.placeholder(tf.uint8, [None])
-            self._lengths = hvd.allgather(tf.reshape(tf.size(self._bytes), [1]), name="gather_lengths")
-            self._gathered = hvd.allgather(self._bytes, name="gather_bytes")
-            creator = QuietSessionCreator()
-            creator.config.device_count["GPU"] = 0
-            self._sess = creator.create_session()
-        if self.rank > 0:
-            logging.getLogger("tensorpack").handlers[0].addFilter(_is_own_warning)
-        self._watchdog = Watchdog(
-            self.rank, self.size, lambda address: self.gather(address)[0], PATIENCE, STALLED).start()
-        self.progress = self._watchdog.progress
-
-    def gather(self, value):
-        """Returns: list of what JSON makes of the `value` of each rank, on every rank"""
-        content = np.frombuffer(zlib.compress(json.dumps(value).encode(), 1), np.uint8)
-        feed = {self._bytes: content}
-        lengths = self._sess.run(self._lengths, feed)
-        parts = np.split(self._sess.run(self._gathered, feed), np.cumsum(lengths)[:-1])
-        return [json.loads(zlib.decompress(part.tobytes())) for part in parts]
-
-    def leave(self, error):
-        """End this rank's part in the job, and the whole job if there is an error (Exception)."""
-        if isinstance(error, tfv1.errors.OpError) and "orovod" in str(error):
-            time.sleep(PATIENCE + 10)    # the failure is another rank's; the watchdog names it and ends this process
-        self._watchdog.stop(error and (str(error) or type(error).__name__))
-
-
-def _is_own_warning(record):
-    """What ranks other than the chief show, which says the rest."""
-    return record.levelno >= logging.WARNING and os.path.dirname(record.pathname).startswith(_ROOT)
 
 
 def init():
@@ -91,7 +22,7 @@ def init():
         UserError: Horovod is not installed
     """
     global _job
-    _job = _job or Job()
+    _job = _job or Job(STALLED)
 
 
 def launched():
@@ -133,7 +64,13 @@ def is_chief():
 def progress(step=None):
     """Tell the job that this rank goes on; see `Watchdog.progress`."""
     if _job:
-        _job.progress(step)
+        _job.watchdog.progress(step)
+
+
+def pause():
+    """Tell the job that what follows may take this rank any time; see `Watchdog.pause`."""
+    if _job:
+        _job.watchdog.pause()
 
 
 def gather(value):

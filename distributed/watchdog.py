@@ -1,150 +1,81 @@
 """
-Notices that a process ("rank") of a distributed training died or hangs, says which one, and ends all the others.
+Says which process ("rank") of a job died or hangs, and ends all the others.
 
-A collective operation waits for every rank: one that is gone leaves the others waiting, or failing without a cause.
-Here a thread of each rank talks to rank 0 over TCP, beside the collectives.
+When a rank is gone, Horovod lets the collective operations of the others fail, without a name, or never end where a GPU
+waits; `horovodrun` ends only what runs on its own machine. So each rank has a connection with rank 0. Nothing is asked
+while all goes well: a rank that keeps Python's lock for long is never taken for dead.
 """
-import json
+import asyncio
 import os
-import secrets
-import selectors
+import select
+import signal
 import socket
 import threading
 import time
 
-_MAX_BYTES = 8192    # of a message
-_MAX_TEXT = 1000    # characters of a text in a message, each of which JSON may write in six bytes
-_REPLY_TIMEOUT = 3.0    # seconds for what another rank answers at once
-_SETTLE_TIME = 0.5    # seconds from a reported error to the verdict: a rank that died may be what caused the error
+from distributed.connections import Connections
+
+_MAX_TEXT = 1000    # characters of an error, each of which JSON may write in six bytes
+_ANSWER_TIME = 10.0    # seconds for a rank to answer, once the job has failed or hangs
+_VERDICT_TIME = 16.0    # seconds for rank 0 to find the cause of an error
+_WATCH_PERIOD = 5.0    # seconds
+_ORPHAN_TIME = 15.0    # seconds in which a launcher that was killed may still end this rank
 _ADVICE = "all ranks end; start the same command with --resume to go on from the last checkpoint"
-
-
-def _one_line(text):
-    return " ".join(str(text).split())[:_MAX_TEXT]
-
-
-def _own_addresses():
-    """Returns: list of names and IPv4 addresses that other machines may reach this one by, the likeliest first"""
-    name, found = socket.gethostname(), []
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))    # sends nothing, but picks the interface that leads outside
-            found.append(probe.getsockname()[0])
-    except OSError:
-        pass
-    try:
-        found += [info[4][0] for info in socket.getaddrinfo(name, None, socket.AF_INET)]
-    except OSError:
-        pass
-    found = [ip for ip in found if not ip.startswith("127.")]
-    return list(dict.fromkeys([*found, name, "127.0.0.1"]))
-
-
-class _Link:
-    """
-    A connection with one JSON object a line in both directions.
-
-    Attributes:
-        rank (int): of the other side; None until it has shown the token
-        joined (bool): whether a beat has come, so that both sides know of each other
-        heard (float): when the last message came, in seconds of time.monotonic()
-        step, age: the other side's last step, and the seconds since its last progress, when the last beat was sent
-    """
-
-    def __init__(self, sock):
-        sock.settimeout(_REPLY_TIMEOUT)
-        self.sock = sock
-        self.rank, self.host, self.joined = None, "", False
-        self.heard, self.step, self.age = time.monotonic(), 0, 0.0
-        self._rest = b""
-
-    def send(self, **message):
-        try:
-            self.sock.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            pass    # reading tells that the connection has ended
-
-    def receive(self):
-        """Returns: list of dicts; None when the connection has ended, or carries something else"""
-        try:
-            data = self.sock.recv(_MAX_BYTES)
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            messages = [json.loads(line) for line in lines]
-        except (OSError, ValueError, RecursionError):
-            return None
-        valid = data and len(self._rest) <= _MAX_BYTES and all(isinstance(message, dict) for message in messages)
-        return messages if valid else None
 
 
 class Watchdog:
     """
-    Ends all ranks with the same line, like "rank 3 (host node7) ended unexpectedly; …", when one of them
+    Ends all ranks with the same line on stderr and status 1 when one of them
 
-    - died, or lost its connection: at once, "ended unexpectedly";
-    - is stopped, or its machine is gone: after `patience`, "does not answer";
+    - died: at once, "rank 3 (host node7) ended unexpectedly; …";
+    - is gone with its machine or network: after 30 s, "rank 3 (host node7) does not answer; …";
+    - is stopped, so that the collective operations of the others fail: after 10 s more, likewise;
     - left by an exception: `stop(error=…)` tells the others, "rank 3 (host node7): …";
     - hangs, if `limit` is given: see `progress`.
 
-    Rank 0 watches the others, who watch rank 0. It tells them what it saw before it ends. A rank that cannot connect to
-    rank 0 is not watched; rank 0 prints a warning about it.
-
-    Start it on all ranks at the same point, before the first step, and stop it after the last collective.
+    A rank whose launcher is gone gets SIGTERM. One that cannot connect to rank 0 is not watched; a warning names it.
+    Start it on all ranks at the same point, and stop it after the last collective.
 
     Args:
         rank, size (int): of this process, and number of processes. A single process is not watched.
-        exchange (callable): a collective that takes rank 0's address, None on other ranks, and returns rank 0's on all.
-            An address is a tuple (host names, TCP port, secret) of list[str], int, str, or None.
-        patience (float): seconds without a beat until a rank counts as lost. Ten beats are sent in this time.
+        gather (callable): a collective, which gives a list of its arguments on all ranks
         limit (float): seconds without progress on any rank until the job counts as hanging; None: never
-        on_failure (callable): called in the watchdog's thread with the line to print. By default the line goes to what
-            is stderr when the watchdog starts, and the process ends at once with status 1.
     """
 
-    def __init__(self, rank, size, exchange, patience=30.0, limit=None, on_failure=None):
-        self.rank, self.size, self.patience, self.limit = rank, size, patience, limit
-        self._exchange, self._on_failure = exchange, on_failure or self._end_process
-        self._host = _one_line(socket.gethostname())
-        self._stderr, self._thread, self._listener = 2, None, None
-        self._links, self._seen = set(), set()
-        self._stop_asked, self._error, self._verdict, self._done = threading.Event(), None, None, False
-        self._step, self._progressed = 0, time.monotonic()
+    def __init__(self, rank, size, gather, limit=None):
+        self.rank, self.size, self.limit = rank, size, limit
+        self._gather, self._name = gather, f"rank {rank} (host {socket.gethostname()})"
+        self._connections = Connections(rank, size, self._obey, self._lose)
+        self._loop, self._tasks = None, set()
+        self._error, self._searching, self._ended = None, False, False
+        self._step, self._progressed = 0, None
 
     def start(self):
-        """Begin to watch, without waiting for the other ranks but in `exchange`, whose errors pass. Returns: self"""
-        if self.size == 1 or self._thread is not None:
-            return self
-        self._stderr = os.dup(2)    # file descriptor 2 itself may be redirected when the line is due
-        address = self._exchange(self._listen() if self.rank == 0 else None)
-        if address is None:
-            return self
-        self._addresses, self._port, self._token = address
-        self._selector = selectors.DefaultSelector()
-        self._alarm, self._alarmed = socket.socketpair()
-        os.register_at_fork(after_in_child=self._forget)
-        self._progressed = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-        self._thread.start()
+        """Begin to watch. Errors of `gather` pass. Returns: self"""
+        if self.size > 1:
+            self._stderr = os.dup(2)    # file descriptor 2 itself may be redirected when the line is due
+            self._loop, self._verdict = asyncio.new_event_loop(), asyncio.Event()
+            threading.Thread(target=self._loop.run_forever, name="watchdog", daemon=True).start()
+            os.register_at_fork(after_in_child=self._forget)
+            address = self._gather(None if self.rank else self._wait_for(self._connections.listen()))[0]
+            watched = self._gather(not self.rank or self._wait_for(self._connections.connect(*address)))
+            self._wait_for(self._watch(watched, address[1]))
         return self
 
-    def stop(self, error=None):
+    def stop(self, error=None, is_symptom=False):
         """
         Say goodbye to the other ranks, who go on. A process that ends without it counts as failed.
 
         Args:
             error (str): one line that says why this rank fails. All others print it and end; this one returns from
                 here, unless another rank's failure came first, which then ends this one as well.
+            is_symptom (bool): it is the error of a collective operation, so another rank is named if one is gone
         """
-        if self._thread is None:
-            return
-        self._error = error and _one_line(error)
-        self._stop_asked.set()
-        try:
-            self._alarm.send(b"!")
-        except OSError:
-            pass    # the thread has ended: rank 0 said goodbye
-        self._thread.join(10)
-        self._thread = None
-        self._alarm.close()
+        if self._loop:
+            self._error = error and " ".join(error.split())[:_MAX_TEXT]
+            self._wait_for(self._leave(is_symptom))
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop = None
 
     def progress(self, step=None):
         """
@@ -160,229 +91,139 @@ class Watchdog:
         self._step = self._step if step is None else int(step)
         self._progressed = time.monotonic()
 
-    def _end_process(self, message):
-        try:
-            os.write(self._stderr, (message + "\n").encode(errors="replace"))
-        finally:
-            os._exit(1)    # the main thread waits in a collective and cannot be interrupted
+    def pause(self):
+        """What this rank does before its next `progress` may take any time, as may what it does before its first."""
+        self._progressed = None
 
-    def _warn(self, message):
-        os.write(self._stderr, f"warning: {message}; the training goes on\n".encode(errors="replace"))
+    def _state(self):
+        """Returns: list of the last step, and of the seconds since the last progress"""
+        return [self._step, 0 if self._progressed is None else time.monotonic() - self._progressed]
 
-    def _listen(self):
-        try:
-            self._listener = socket.create_server(("", 0), backlog=self.size)
-        except OSError as e:
-            self._warn(f"rank 0 (host {self._host}) cannot listen on a TCP port ({e}), so no rank is watched")
-            return None
-        return _own_addresses(), self._listener.getsockname()[1], secrets.token_hex()
+    def _wait_for(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
-    def _run(self):
-        try:
-            if self.rank:
-                self._connect()
-            self._watch()
-        except Exception as e:    # a fault in here must not end the training
-            self._warn(f"rank {self.rank} (host {self._host}) watches no more: {type(e).__name__}: {e}")
-            self._part(goodbye=True)
-        finally:
-            self._close()
-
-    def _connect(self):
-        deadline = time.monotonic() + self.patience
-        while not self._links and time.monotonic() < deadline and not self._stop_asked.wait(0.2):
-            for host in self._addresses:
-                if self._greet(host):
-                    break
-
-    def _greet(self, host):
-        """Returns: whether rank 0 was found at `host`"""
-        try:
-            link = _Link(socket.create_connection((host, self._port), timeout=_REPLY_TIMEOUT))
-        except (OSError, UnicodeError):
-            return False
-        link.send(hello=self.rank, host=self._host, token=self._token)
-        first, *rest = link.receive() or [{}]
-        if "welcome" not in first:
-            link.sock.close()
-            return False
-        link.rank, link.host, link.joined = 0, first["welcome"], True
-        self._add(link)
-        for message in rest:
-            self._take(link, message)
-        return True
-
-    def _watch(self):
-        self._selector.register(self._alarmed, selectors.EVENT_READ, self._obey_stop)
-        if self._listener:
-            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        beat_due, join_due = 0, time.monotonic() + self.patience
-        while not self._done and (self.rank == 0 or self._links):
-            before = time.monotonic()
-            if before >= beat_due:
-                beat_due = before + self.patience / 10
-                self._beat(before)
-            for key, _ in self._selector.select(min(beat_due - before, _SETTLE_TIME)):
-                key.data()
-            now = time.monotonic()
-            if now - before > self.patience / 2:
-                self._forgive(now)
-            if self.rank == 0 and now > join_due:
-                join_due = float("inf")
-                self._report_missing()
-            self._judge(now)
-
-    def _beat(self, now):
-        for link in self._links:
-            if link.rank is not None:
-                link.send(beat=self._step, age=now - self._progressed)
-
-    def _forgive(self, now):
-        """This process was itself stopped for a while: what it missed is not the others' fault."""
-        self._progressed = now
-        for link in self._links:
-            link.heard = now
-
-    def _judge(self, now):
-        """Find ranks that are silent, an error whose verdict is due, and a job without progress."""
-        for link in list(self._links):
-            silence = now - link.heard
-            if link.rank is None and silence > _REPLY_TIMEOUT:
-                self._drop(link)
-            elif link.rank is not None and silence > self.patience:
-                self._lose(link, f"does not answer for {self.patience:.0f} s")
-        if self._verdict and now >= self._verdict[0]:
-            self._conclude(*self._verdict[1:])
-        elif self.limit and self.rank == 0:
-            self._judge_progress(now)
-
-    def _judge_progress(self, now):
-        others = [(link.step, link.age + now - link.heard, link.rank, link.host) for link in self._links if link.joined]
-        if not others:
-            return    # nobody waits for this rank, which may compute metrics
-        ranks = [(self._step, now - self._progressed, 0, self._host), *others]
-        if min(age for _, age, _, _ in ranks) < self.limit:
-            return
-        step, age, rank, host = min(ranks)
-        if step < max(ranks)[0]:
-            self._conclude(
-                rank, f"rank {rank} (host {host}) has made no progress for {age:.0f} s while others wait; {_ADVICE}")
-        else:
-            self._conclude(None, f"no rank has made progress for {self.limit:.0f} s, and all are at step {step}, so "
-                                 f"which one hangs is not known; {_ADVICE}")
-
-    def _report_missing(self):
-        missing = ", ".join(map(str, sorted(set(range(1, self.size)) - self._seen)))
-        if missing:
-            self._warn(f"not connected to rank 0 (host {self._host}, TCP port {self._port}) after {self.patience:.0f} "
-                       f"s, so not watched: rank {missing}. Let the hosts of the job connect to each other by TCP")
-
-    def _accept(self):
-        try:
-            self._add(_Link(self._listener.accept()[0]))
-        except OSError:
-            time.sleep(0.1)    # without a free file descriptor, say, it would be asked again at once
-
-    def _add(self, link):
-        self._links.add(link)
-        self._selector.register(link.sock, selectors.EVENT_READ, lambda: self._read(link))
-
-    def _drop(self, link):
-        if link in self._links:
-            self._links.remove(link)
-            self._selector.unregister(link.sock)
-            link.sock.close()
-
-    def _read(self, link):
-        if link not in self._links or self._done:
-            return
-        messages = link.receive()
-        if messages is None and link.joined:
-            self._lose(link, "ended unexpectedly")
-        elif messages is None:
-            self._drop(link)
-        for message in messages or []:
-            self._take(link, message)
-
-    def _take(self, link, message):
-        link.heard = time.monotonic()
-        if link.rank is None:
-            self._admit(link, message)
-        elif "beat" in message:
-            link.joined, link.step, link.age = True, message["beat"], message["age"]
-            self._seen.add(link.rank)
-        elif "goodbye" in message:
-            self._drop(link)
-        elif "error" in message:
-            self._suspect(link.rank, link.host, message["error"])
-        elif "failure" in message:
-            self._conclude(message["rank"], message["failure"])
-
-    def _admit(self, link, message):
-        """Take a connection for the rank that it says it is from, if it has the token."""
-        token, rank = str(message.get("token")).encode(errors="replace"), message.get("hello")
-        known = secrets.compare_digest(token, self._token.encode())
-        if not known or rank not in range(1, self.size) or rank in self._seen:
-            self._drop(link)
-            return
-        for other in [other for other in self._links if other.rank == rank]:
-            self._drop(other)    # an attempt that took too long
-        link.rank, link.host = rank, _one_line(message.get("host"))
-        link.send(welcome=self._host)
-
-    def _suspect(self, rank, host, error):
-        """An error is the cause unless a rank turns out to have died: then others fail in their collectives."""
-        if self._verdict is None:
-            self._verdict = time.monotonic() + _SETTLE_TIME, rank, f"rank {rank} (host {host}): {error}"
-
-    def _lose(self, link, how):
-        message = f"rank {link.rank} (host {link.host}) {how}; {_ADVICE}"
-        link.send(failure=message, rank=link.rank)    # read if it wakes up
-        self._drop(link)
-        self._conclude(link.rank, message)
-
-    def _conclude(self, rank, message):
-        """Tell the others about the failure of `rank`, and end this one too, unless it is that rank and in `stop`."""
-        if self._done:
-            return
-        self._part(failure=message, rank=rank)
-        if rank != self.rank or self._error is None:
-            self._on_failure(message)
-
-    def _obey_stop(self):
-        self._selector.unregister(self._alarmed)
-        if self._error is not None and self.rank == 0:
-            self._suspect(0, self._host, self._error)
-        elif self._error is not None:
-            for link in self._links:
-                link.send(error=self._error)
-        elif self._verdict is None and not self._done:
-            self._part(goodbye=True)
-
-    def _part(self, **message):
-        """Send the last message and wait until the others have closed: to close first could discard it."""
-        self._done = True
-        for link in self._links:
-            if link.rank is not None:
-                link.send(**message)
-            try:
-                link.sock.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
-        deadline = time.monotonic() + _REPLY_TIMEOUT
-        for link in self._links:
-            link.sock.settimeout(max(deadline - time.monotonic(), 0))
-            while link.rank is not None and link.receive() is not None:
-                link.sock.settimeout(max(deadline - time.monotonic(), 0))
-
-    def _close(self):
-        for thing in (self._selector, self._alarmed, self._listener, *(link.sock for link in self._links)):
-            if thing:
-                thing.close()
+    def _begin(self, coroutine):
+        self._tasks.add(asyncio.ensure_future(coroutine))    # asyncio itself may forget it
 
     def _forget(self):
-        """In a forked child: its copy of a connection would keep that open when this rank has ended."""
-        if self._thread is not None:
-            self._thread = None
-            self._alarm.close()
-            self._close()
+        self._loop = None
+        self._connections.forget()
+
+    async def _watch(self, watched, port):
+        if self.rank == 0:
+            self._connections.close_port()
+            if not all(watched):
+                missing = ", ".join(str(rank) for rank in range(self.size) if not watched[rank])
+                self._print(f"warning: not connected to {self._name}, TCP port {port}, so not watched: rank {missing}. "
+                            "Let the hosts of the job connect to each other by TCP; the training goes on")
+            if self.limit:
+                self._begin(self._watch_progress())
+        self._begin(self._watch_launcher())
+
+    def _lose(self, peer, error):
+        if not peer.leaves:
+            how = "does not answer" if isinstance(error, TimeoutError) else "ended unexpectedly"
+            self._begin(self._end(peer.rank, f"{_name(peer)} {how}; {_ADVICE}"))
+
+    def _obey(self, peer, message):
+        if "question" in message:
+            peer.send(answer=self._state())
+        elif "answer" in message:
+            peer.answer = message["answer"]
+        elif "verdict" in message:
+            self._begin(self._end(message["rank"], message["verdict"]))
+        else:
+            peer.leaves = True
+            if "error" in message:
+                self._begin(self._judge(peer.rank, f"{_name(peer)}: {message['error']}", message["is_symptom"]))
+
+    async def _leave(self, is_symptom):
+        if self._error is None and not self._ended:
+            self._ended = True
+            await self._connections.part(goodbye=True)
+        elif self.rank == 0:
+            await self._judge(0, f"{self._name}: {self._error}", is_symptom)
+            await self._verdict.wait()
+        else:
+            for peer in list(self._connections.peers.values()):    # rank 0, unless it has ended well
+                peer.send(error=self._error, is_symptom=is_symptom)
+                try:
+                    await asyncio.wait_for(self._verdict.wait(), _VERDICT_TIME)
+                except TimeoutError:
+                    if is_symptom:
+                        await self._end(0, f"{_name(peer)} does not answer; {_ADVICE}")
+
+    async def _judge(self, rank, error, is_symptom):
+        """Rank 0 ends the job for an error, or for a rank that is gone and may have caused it."""
+        if is_symptom and self._searching:
+            return
+        if is_symptom:
+            self._searching = True
+            for peer in await self._ask():
+                await self._end(peer.rank, f"{_name(peer)} does not answer; {_ADVICE}")
+        await self._end(rank, error)
+
+    async def _ask(self):
+        """Ask the others for their state. Returns: list of those that do not answer"""
+        peers = self._connections.peers
+        for peer in peers.values():
+            peer.answer = None
+            peer.send(question=True)
+        deadline = time.monotonic() + _ANSWER_TIME
+        while (silent := [peer for peer in peers.values() if not peer.answer]) and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        return silent
+
+    async def _watch_progress(self):
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(min(_WATCH_PERIOD, self.limit / 4))
+            if time.monotonic() - before > self.limit / 2:
+                self.progress()    # the job was itself stopped meanwhile
+            if self._state()[1] > self.limit:
+                await self._judge_progress()
+
+    async def _judge_progress(self):
+        silent, peers = await self._ask(), self._connections.peers.values()
+        states = [(*self._state(), self._name), *((*peer.answer, _name(peer)) for peer in peers if peer.answer)]
+        if not peers or min(age for _, age, _ in states) < self.limit:
+            return    # nobody waits for this rank, or it waits for others that go on
+        step, age, name = min(states)
+        if silent:
+            line = f"{_name(silent[0])} does not answer"
+        elif step < max(states)[0]:
+            line = f"{name} has made no progress for {age:.0f} s while others wait"
+        else:
+            line = (f"no rank has made progress for {self.limit:.0f} s, and all are at step {step}, so which one hangs "
+                    "is not known")
+        await self._end(None, f"{line}; {_ADVICE}")
+
+    async def _watch_launcher(self):
+        """End this rank as its launcher would, when nobody reads its output any more."""
+        output = select.poll()
+        output.register(1, 0)
+        while not any(event & (select.POLLERR | select.POLLHUP) for _, event in output.poll(0)):
+            await asyncio.sleep(_WATCH_PERIOD)
+        await asyncio.sleep(_ORPHAN_TIME)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    async def _end(self, rank, line):
+        """End all ranks for a failure of `rank`, this one too, unless it is that rank and in `stop`."""
+        if self._ended:
+            return
+        self._ended = True
+        if self.rank == 0:
+            await self._connections.part(verdict=line, rank=rank)
+        if rank != self.rank or self._error is None:
+            try:
+                self._print(line)
+            finally:
+                os._exit(1)    # the main thread waits in a collective and cannot be interrupted
+        self._verdict.set()
+
+    def _print(self, line):
+        os.write(self._stderr, (line + "\n").encode(errors="replace"))
+
+
+def _name(peer):
+    return f"rank {peer.rank} (host {peer.host})"

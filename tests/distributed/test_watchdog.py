@@ -1,91 +1,106 @@
 """The watchdog: what other ranks say and do when one of them dies, stops, hangs, fails or finishes."""
+import ctypes
 import json
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
+import threading
 import time
 
+import common  # noqa: F401
 import pytest
 
+from distributed import connections, watchdog
 from distributed.watchdog import Watchdog
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HOST = socket.gethostname()
-DEADLINE = 120    # seconds for anything, on a loaded machine
-
-# a rank that starts its watchdog, waits until all are connected, does `body`, and sleeps as if in a collective
-RANK = """
-__file__ = "train.py"    # starts quietly, as a command
-import json, os, subprocess, sys, time
-from distributed.watchdog import Watchdog
-rank, folder, body, options = int(sys.argv[1]), sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
-
-def touch(name, text=""):
-    with open(os.path.join(folder, name + ".part"), "w") as f:
-        f.write(text)
-    os.rename(f.name, os.path.join(folder, name))
-
-def wait_for(name):
-    while not os.path.exists(os.path.join(folder, name)):
-        time.sleep(0.05)
-
-def exchange(address):
-    if rank == 0:
-        touch("address", json.dumps(address))
-    wait_for("address")
-    with open(os.path.join(folder, "address")) as f:
-        return json.load(f)
-
-watchdog = Watchdog(rank, 3, exchange, **options).start()
-if rank == 0:
-    while len(watchdog._seen) < 2:
-        time.sleep(0.05)
-    touch("watching")
-wait_for("watching")
-exec(body)
-time.sleep(600)
-"""
+DEADLINE = 60    # seconds for anything, on a loaded machine
 
 
 class Job:
-    """Three ranks in processes of their own."""
+    """Three ranks in processes of their own, which share no lock of Python's. This one is none of them."""
 
     def __init__(self, folder):
-        self.folder, self.ranks = folder, []
+        self.folder, self.ranks, self._gathers = folder, [], 0
 
     def start(self, *bodies, **options):
-        """Run each of the three `bodies`, Python source, once all ranks are watched. Returns: self"""
-        options = json.dumps({"patience": 60, **options})
-        self.ranks = [
-            subprocess.Popen([sys.executable, "-c", RANK, str(rank), str(self.folder), body, options], cwd=ROOT,
-                             stderr=subprocess.PIPE, text=True) for rank, body in enumerate(bodies or [""] * 3)]
-        self.wait_for("watching")
+        """Run each of three functions of (job, watchdog), once all ranks are watched. Returns: self"""
+        fork = multiprocessing.get_context("fork")
+        self.ranks = [fork.Process(target=self._run, args=(rank, body, options), daemon=True)
+                      for rank, body in enumerate(bodies or [idle] * 3)]
+        for process in self.ranks:
+            process.start()
+        self.wait_for_watching()
         return self
+
+    def wait_for_watching(self):
+        for rank in range(3):
+            self.wait_for(f"watching{rank}")
+
+    def _run(self, rank, body, options):
+        os.dup2(os.open(self.folder / f"stderr{rank}", os.O_WRONLY | os.O_CREAT), 2)
+        dog = Watchdog(rank, 3, lambda value: self._gather(rank, value), **options).start()
+        self.touch(f"watching{rank}")
+        self.wait_for_watching()
+        body(self, dog)
+        time.sleep(600)    # as if in a collective
+
+    def _gather(self, rank, value):
+        self._gathers += 1
+        names = [f"{self._gathers}-{i}" for i in range(3)]
+        self.touch(names[rank], json.dumps(value))
+        for name in names:
+            self.wait_for(name)
+        return [json.loads((self.folder / name).read_text()) for name in names]
+
+    def touch(self, name, text=""):
+        (self.folder / f"{name}.part").write_text(text)
+        os.rename(self.folder / f"{name}.part", self.folder / name)
 
     def wait_for(self, name):
         deadline = time.monotonic() + DEADLINE
         while not (self.folder / name).exists():
             assert time.monotonic() < deadline, f"no {name}"
-            time.sleep(0.05)
+            time.sleep(0.01)
+
+    def signal(self, rank, number):
+        os.kill(self.ranks[rank].pid, number)
 
     def end(self, rank):
         """Returns: (exit status, stderr) of a rank that ends by itself"""
-        _, stderr = self.ranks[rank].communicate(timeout=DEADLINE)
-        return self.ranks[rank].returncode, stderr
+        self.ranks[rank].join(DEADLINE)
+        return self.ranks[rank].exitcode, (self.folder / f"stderr{rank}").read_text()
 
     def kill(self):
         for process in self.ranks:
             process.kill()
-            process.wait()
+            process.join()
 
 
 @pytest.fixture
-def job(tmp_path):
+def job(tmp_path, monkeypatch):
+    monkeypatch.setattr(connections, "_PART_TIME", 0.3)
+    monkeypatch.setattr(watchdog, "_WATCH_PERIOD", 0.1)
     job = Job(tmp_path)
     yield job
     job.kill()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(watchdog, "_ANSWER_TIME", 0.8)
+    monkeypatch.setattr(watchdog, "_VERDICT_TIME", 1.2)
+
+
+def idle(job, dog):
+    pass
+
+
+def fail_in_a_collective(job, dog):
+    dog.stop(error="AllReduce failed", is_symptom=True)
+    sys.exit(5)
 
 
 def assert_one_line(end, text):
@@ -95,236 +110,350 @@ def assert_one_line(end, text):
     assert stderr.count("\n") == 1 and stderr.endswith("\n")
 
 
-def test_all_name_a_killed_rank_and_end(job):
+@pytest.mark.parametrize("killed", [0, 1])
+def test_all_name_a_killed_rank_and_end(job, killed):
     job.start()
-    job.ranks[1].kill()
-    for rank in (0, 2):
+    job.signal(killed, signal.SIGKILL)
+    for rank in {0, 1, 2} - {killed}:
         end = job.end(rank)
-        assert_one_line(end, f"rank 1 (host {HOST}) ended unexpectedly; ")
+        assert_one_line(end, f"rank {killed} (host {HOST}) ended unexpectedly; ")
         assert "--resume" in end[1]
 
 
-def test_all_name_rank_0_when_it_is_killed(job):
-    job.start()
-    job.ranks[0].kill()
-    for rank in (1, 2):
-        assert_one_line(job.end(rank), f"rank 0 (host {HOST}) ended unexpectedly; ")
-
-
 @pytest.mark.parametrize("stopped", [0, 2])
-def test_all_name_a_rank_that_is_stopped_for_longer_than_the_patience(job, stopped):
-    job.start(patience=3)
-    job.ranks[stopped].send_signal(signal.SIGSTOP)
+def test_a_stopped_rank_is_named_when_a_collective_fails_for_it(job, impatient, stopped):
+    def body(job, dog):
+        job.wait_for("stopped")
+        fail_in_a_collective(job, dog)
+
+    job.start(*[body] * 3)
+    job.signal(stopped, signal.SIGSTOP)
+    job.touch("stopped")
     for rank in {0, 1, 2} - {stopped}:
-        assert_one_line(job.end(rank), f"rank {stopped} (host {HOST}) does not answer for 3 s; ")
+        assert_one_line(job.end(rank), f"rank {stopped} (host {HOST}) does not answer; ")
 
 
-def test_a_stopped_rank_that_wakes_up_too_late_says_that_it_was_given_up(job):
-    job.start(patience=3)
-    job.ranks[2].send_signal(signal.SIGSTOP)
+def test_a_stopped_rank_that_wakes_up_too_late_says_that_it_was_given_up(job, impatient):
+    def body(job, dog):
+        job.wait_for("stopped")
+        fail_in_a_collective(job, dog)
+
+    job.start(body, idle, idle)
+    job.signal(2, signal.SIGSTOP)
+    job.touch("stopped")
     job.end(0)
-    job.ranks[2].send_signal(signal.SIGCONT)
-    assert_one_line(job.end(2), f"rank 2 (host {HOST}) does not answer for 3 s; ")
+    job.signal(2, signal.SIGCONT)
+    assert_one_line(job.end(2), f"rank 2 (host {HOST}) does not answer; ")
 
 
-def test_a_job_that_is_stopped_as_a_whole_goes_on(job):
-    job.start(patience=4)
-    for process in job.ranks:
-        process.send_signal(signal.SIGSTOP)
-    time.sleep(8)
-    for process in job.ranks:
-        process.send_signal(signal.SIGCONT)
-    time.sleep(2)
-    assert [process.poll() for process in job.ranks] == [None] * 3
-
-
-def test_a_killed_rank_is_noticed_although_its_forked_child_lives_on(job):
-    job.start("", "if os.fork() == 0: os.close(2); time.sleep(20); os._exit(0)\ntouch('forked')", "")
-    job.wait_for("forked")
-    job.ranks[1].kill()
+def test_a_dead_rank_is_named_in_place_of_the_collective_that_fails_for_it(job):
+    job.start(idle, lambda job, dog: os._exit(0), fail_in_a_collective)
     for rank in (0, 2):
         assert_one_line(job.end(rank), f"rank 1 (host {HOST}) ended unexpectedly; ")
 
 
+@pytest.mark.parametrize("failed", [0, 1])
+def test_all_others_print_the_error_of_a_collective_when_all_ranks_are_well(job, failed):
+    bodies = [idle] * 3
+    bodies[failed] = fail_in_a_collective
+    job.start(*bodies)
+    for rank in {0, 1, 2} - {failed}:
+        assert_one_line(job.end(rank), f"rank {failed} (host {HOST}): AllReduce failed\n")
+    assert job.end(failed) == (5, "")
+
+
+def test_a_rank_that_keeps_pythons_lock_is_not_taken_for_dead(job):
+    def keep_lock(job, dog):
+        dog.progress(step=6)
+        ctypes.PyDLL(None).usleep(1_200_000)    # as PyDLL, it keeps the lock
+        job.touch("back")
+
+    def work(job, dog):
+        while True:
+            dog.progress(step=7)
+            time.sleep(0.1)
+
+    job.start(work, keep_lock, work, limit=0.3)
+    job.wait_for("back")
+    time.sleep(0.3)
+    assert [process.exitcode for process in job.ranks] == [None] * 3
+
+
+def test_a_job_that_is_stopped_as_a_whole_goes_on(job):
+    def work(job, dog):
+        while True:
+            dog.progress(step=7)
+            time.sleep(0.1)
+
+    job.start(*[work] * 3, limit=0.6)
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for rank in range(3):
+            job.signal(rank, number)
+        time.sleep(0.8)
+    assert [process.exitcode for process in job.ranks] == [None] * 3
+
+
+def test_a_killed_rank_is_noticed_although_its_forked_child_lives_on(job):
+    def fork(job, dog):
+        if os.fork() == 0:
+            time.sleep(20)
+            os._exit(0)
+        job.touch("forked")
+
+    job.start(idle, fork, idle)
+    job.wait_for("forked")
+    job.signal(1, signal.SIGKILL)
+    for rank in (0, 2):
+        assert_one_line(job.end(rank), f"rank 1 (host {HOST}) ended unexpectedly; ")
+
+
+def test_a_forked_child_that_ends_ends_nothing(job):
+    def fork(job, dog):
+        if os.fork() == 0:
+            dog.progress(step=1)
+            dog.stop()
+            os._exit(0)
+        os.wait()
+        job.touch("forked")
+
+    job.start(fork, fork, idle)
+    job.wait_for("forked")
+    time.sleep(0.3)
+    assert [process.exitcode for process in job.ranks] == [None] * 3
+
+
 def test_the_line_is_printed_although_stderr_is_redirected_meanwhile(job):
-    job.start("os.dup2(os.open(os.devnull, os.O_WRONLY), 2); touch('quiet')", "", "")
+    def redirect(job, dog):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        job.touch("quiet")
+
+    job.start(redirect, idle, idle)
     job.wait_for("quiet")
-    job.ranks[1].kill()
+    job.signal(1, signal.SIGKILL)
     assert_one_line(job.end(0), f"rank 1 (host {HOST}) ended unexpectedly; ")
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
 def test_ranks_that_finish_at_different_times_do_not_alarm_each_other(job, order):
-    job.start(*[f"wait_for('finish{rank}'); watchdog.stop(); sys.exit()" for rank in range(3)], patience=3)
+    def finish_at(rank):
+        def body(job, dog):
+            job.wait_for(f"finish{rank}")
+            dog.stop()
+            sys.exit()
+        return body
+
+    job.start(*map(finish_at, range(3)))
     for rank in order:
-        (job.folder / f"finish{rank}").touch()
+        job.touch(f"finish{rank}")
         assert job.end(rank) == (0, "")
-        time.sleep(1)
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("failed", [0, 1])
 def test_all_others_print_why_a_rank_fails_and_it_ends_by_itself(job, failed):
-    bodies = [""] * 3
-    bodies[failed] = "watchdog.stop(error='no space left\\n on /data'); sys.exit(5)"
+    def fail(job, dog):
+        dog.stop(error="no space left\n on /data")
+        sys.exit(5)
+
+    bodies = [idle] * 3
+    bodies[failed] = fail
     job.start(*bodies)
     for rank in {0, 1, 2} - {failed}:
         assert_one_line(job.end(rank), f"rank {failed} (host {HOST}): no space left on /data\n")
     assert job.end(failed) == (5, "")
 
 
+def at_step(step):
+    return lambda job, dog: dog.progress(step=step)
+
+
 def test_with_a_limit_the_rank_that_hangs_between_collectives_is_named(job):
-    job.start(*[f"watchdog.progress(step={step})" for step in (7, 7, 6)], limit=8)
+    job.start(*map(at_step, (7, 7, 6)), limit=0.6)
     for rank in range(3):
-        status, stderr = job.end(rank)
-        assert status == 1
-        assert stderr.startswith(f"rank 2 (host {HOST}) has made no progress for ")
+        assert_one_line(job.end(rank), f"rank 2 (host {HOST}) has made no progress for 1 s while others wait; ")
+
+
+def test_with_a_limit_a_rank_that_hangs_with_pythons_lock_is_named(job, impatient):
+    def hang(job, dog):
+        dog.progress(step=7)
+        ctypes.PyDLL(None).sleep(100)
+
+    job.start(at_step(7), hang, at_step(7), limit=0.5)
+    for rank in (0, 2):
+        assert_one_line(job.end(rank), f"rank 1 (host {HOST}) does not answer; ")
 
 
 def test_with_a_limit_a_job_that_hangs_in_a_collective_ends_without_a_name(job):
-    job.start(*["watchdog.progress(step=7)"] * 3, limit=8)
+    job.start(*[at_step(7)] * 3, limit=0.6)
     for rank in range(3):
-        assert_one_line(job.end(rank), "no rank has made progress for 8 s, and all are at step 7, ")
+        assert_one_line(job.end(rank), "no rank has made progress for 1 s, and all are at step 7, ")
 
 
 def test_with_a_limit_a_job_of_which_one_rank_makes_progress_goes_on(job):
-    job.start("watchdog.progress(step=6)\n"
-              "for _ in range(50): watchdog.progress(); time.sleep(0.2)\n"
-              "touch('done'); watchdog.stop()", "watchdog.progress(step=7)", "watchdog.progress(step=7)", limit=6)
+    def work(job, dog):
+        dog.progress(step=6)
+        for _ in range(12):
+            dog.progress()
+            time.sleep(0.1)
+        job.touch("done")
+        dog.stop()
+
+    job.start(at_step(7), work, at_step(7), limit=0.5)
     job.wait_for("done")
-    assert [process.poll() for process in job.ranks] == [None] * 3
+    assert [process.exitcode for process in job.ranks] == [None] * 3
+
+
+@pytest.mark.parametrize("paused", [0, 1])
+def test_with_a_limit_a_rank_that_paused_takes_any_time(job, paused):
+    def compute_metrics(job, dog):
+        dog.progress(step=7)
+        dog.pause()
+
+    bodies = [at_step(7)] * 3
+    bodies[paused] = compute_metrics
+    job.start(*bodies, limit=0.2)
+    time.sleep(0.6)
+    assert [process.exitcode for process in job.ranks] == [None] * 3
+
+
+def test_with_a_limit_what_comes_before_the_first_step_takes_any_time(job):
+    job.start(limit=0.2)
+    time.sleep(0.6)
+    assert [process.exitcode for process in job.ranks] == [None] * 3
 
 
 def test_with_a_limit_a_rank_that_nobody_waits_for_goes_on(job):
-    job.start("", *["watchdog.stop(); sys.exit()"] * 2, limit=3)
+    def finish(job, dog):
+        dog.stop()
+        sys.exit()
+
+    job.start(at_step(7), finish, finish, limit=0.2)
     assert [job.end(rank) for rank in (1, 2)] == [(0, "")] * 2
-    time.sleep(6)
-    assert job.ranks[0].poll() is None
+    time.sleep(0.6)
+    assert job.ranks[0].exitcode is None
+
+
+def test_a_rank_whose_launcher_was_killed_is_asked_to_stop_as_the_launcher_would(job, monkeypatch):
+    monkeypatch.setattr(watchdog, "_ORPHAN_TIME", 0.1)
+
+    def lose_launcher(job, dog):
+        signal.signal(signal.SIGTERM, lambda *_: job.touch("asked"))
+        reader, writer = os.pipe()
+        os.dup2(writer, 1)
+        time.sleep(0.3)
+        assert not (job.folder / "asked").exists()
+        os.close(reader)
+
+    job.start(idle, lose_launcher, idle)
+    job.wait_for("asked")
+
+
+class RankZero:
+    """A rank 0 of two in this process that waits for rank 1 until `watch`."""
+
+    def __init__(self):
+        self.address, self._is_listening, self._connected = None, threading.Event(), threading.Event()
+        self.watchdog = Watchdog(0, 2, self._gather)
+        self._thread = threading.Thread(target=self.watchdog.start)
+        self._thread.start()
+        self._is_listening.wait(DEADLINE)
+
+    def _gather(self, value):
+        if self.address is None:
+            self.address = value
+            self._is_listening.set()
+            return [value, None]
+        self._connected.wait(DEADLINE)
+        return [True, bool(self.watchdog._connections.peers)]
+
+    def watch(self):
+        self._connected.set()
+        self._thread.join()
+
+    def answer_to(self, **message):
+        """Returns: bytes that it sends back until it closes the connection"""
+        return self.answer_to_line(json.dumps({"token": self.address[2], "host": "a", **message}).encode() + b"\n")
+
+    def answer_to_line(self, line):
+        with socket.create_connection(("127.0.0.1", self.address[1]), timeout=DEADLINE) as sock:
+            try:
+                sock.sendall(line)
+                return sock.makefile("rb").readline()
+            except (ConnectionResetError, BrokenPipeError):
+                return b""
+
+    def is_well(self):
+        return json.loads(self.answer_to(rank=1))["host"] == HOST
 
 
 @pytest.fixture
-def rank_0():
-    """A function that starts a rank 0 in this process. It returns the rank's address, and its list of failures."""
-    watchdogs = []
-
-    def start(size=2, **options):
-        addresses, failures = [], []
-        exchange = lambda address: addresses.append(address) or address
-        watchdogs.append(Watchdog(0, size, exchange, on_failure=failures.append, **options).start())
-        return addresses[0], failures
-
-    yield start
-    for watchdog in watchdogs:
-        watchdog.stop()
+def rank_0(monkeypatch):
+    monkeypatch.setattr(Watchdog, "_end", ended)
+    rank_0 = RankZero()
+    yield rank_0
+    rank_0.watch()
+    rank_0.watchdog.stop()
 
 
-def answer_to(address, **message):
-    """Returns: bytes that rank 0 sends back until it closes the connection"""
-    _, port, token = address
-    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock, sock.makefile("rwb") as stream:
-        stream.write(json.dumps({"token": token, **message}).encode() + b"\n")
-        stream.flush()
-        return stream.readline()
+async def ended(self, *args):
+    pass
 
 
-def test_an_error_that_a_dead_rank_caused_is_not_taken_for_the_cause(rank_0, monkeypatch):
-    monkeypatch.setattr("watchdog._SETTLE_TIME", 20)
-    (_, port, token), failures = rank_0(size=3)
-    rank_0_at = "127.0.0.1", port
-    with socket.create_connection(rank_0_at) as rank_1, socket.create_connection(rank_0_at) as rank_2:
-        for rank, sock in (1, rank_1), (2, rank_2):
-            for message in {"hello": rank, "host": "a", "token": token}, {"beat": 0, "age": 0}:
-                sock.sendall(json.dumps(message).encode() + b"\n")
-        rank_2.sendall(b'{"error": "AllReduce failed"}\n')
-        time.sleep(1)
-        rank_1.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + DEADLINE
-        while not failures and time.monotonic() < deadline:
-            time.sleep(0.05)
-    assert [failure.partition(";")[0] for failure in failures] == ["rank 1 (host a) ended unexpectedly"]
+def test_strangers_are_sent_away_and_end_nothing(rank_0):
+    for message in ({"rank": 1, "token": "0" * 64}, {"rank": 1, "token": None}, {"rank": 1, "token": "\ud800"},
+                    {"rank": 0}, {"rank": 2}, {"rank": [1]}, {"verdict": "x"}, {"rank": 1, "token": "0" * 9999}):
+        assert rank_0.answer_to(**message) == b"", message
+    for line in (b"[" * 5000 + b"\n", b"\xff\n", b"1\n", b"x" * 50000):
+        assert rank_0.answer_to_line(line) == b"", line
+    assert rank_0.is_well()
 
 
-def test_a_connection_with_the_token_is_welcome(rank_0):
-    address, _ = rank_0()
-    assert json.loads(answer_to(address, hello=1, host="a")) == {"welcome": HOST}
+def test_a_stranger_that_says_nothing_is_sent_away(monkeypatch, rank_0):
+    monkeypatch.setattr(connections, "_CONNECT_TIME", 0.2)
+    assert rank_0.answer_to_line(b"") == b""
+    assert rank_0.is_well()
 
 
-@pytest.mark.parametrize("message", [
-    {"hello": 1, "token": "0" * 64}, {"hello": 1, "token": None}, {"hello": 1, "token": "\ud800"}, {"hello": 0},
-    {"hello": 2}, {"hello": [1]}, {"beat": 1}, {"failure": "x", "rank": 1}, {"hello": 1, "token": "0" * 9999}])
-def test_a_stranger_is_sent_away_and_ends_nothing(rank_0, message):
-    address, failures = rank_0()
-    try:
-        assert answer_to(address, **message) == b""
-    except ConnectionResetError:
-        pass
-    assert json.loads(answer_to(address, hello=1, host="a")) == {"welcome": HOST}
-    assert not failures
-
-
-def test_a_stranger_that_says_nothing_is_sent_away(rank_0):
-    (_, port, _), failures = rank_0()
-    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
-        assert sock.recv(1) == b""
-    assert not failures
-
-
-@pytest.mark.parametrize("line", [b"[" * 5000 + b"\n", b"\xff\n", b"1\n", b"x" * 50000])
-def test_what_is_no_message_is_sent_away(rank_0, line):
-    (_, port, token), failures = rank_0()
-    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
-        try:
-            sock.sendall(line)
-            assert sock.recv(1) == b""
-        except (ConnectionResetError, BrokenPipeError):
-            pass
-    assert json.loads(answer_to((None, port, token), hello=1, host="a")) == {"welcome": HOST}
-    assert not failures
-
-
-def test_rank_0_warns_of_a_rank_that_cannot_connect_and_goes_on(rank_0, capfd):
-    _, failures = rank_0(patience=2)
-    deadline, stderr = time.monotonic() + DEADLINE, ""
-    while not stderr and time.monotonic() < deadline:
-        time.sleep(0.2)
-        stderr = capfd.readouterr().err
-    assert stderr.startswith(f"warning: not connected to rank 0 (host {HOST}, TCP port ")
+def test_rank_0_warns_of_a_rank_that_cannot_connect_and_goes_on(capfd):
+    rank_0 = RankZero()
+    rank_0.watch()
+    stderr = capfd.readouterr().err
+    rank_0.watchdog.stop()
+    assert stderr.startswith(f"warning: not connected to rank 0 (host {HOST}), TCP port ")
     assert "not watched: rank 1. " in stderr and stderr.endswith("the training goes on\n")
-    assert not failures
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no.such.host.invalid", ""])
 def test_a_rank_that_cannot_reach_rank_0_goes_on(host):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    failures = []
-    watchdog = Watchdog(1, 2, lambda _: ([host], port, "0" * 64), patience=2, on_failure=failures.append).start()
-    watchdog._thread.join(DEADLINE)
-    assert not watchdog._thread.is_alive()
-    watchdog.stop()
-    assert not failures
+    gathered = []
+
+    def gather(value):
+        gathered.append(value)
+        return [[[host], port, "0" * 64], value]
+
+    Watchdog(1, 2, gather).start().stop()
+    assert gathered == [None, False]
 
 
 def test_rank_0_is_found_behind_the_first_address_that_works(rank_0):
-    (_, port, token), _ = rank_0()
-    watchdog = Watchdog(1, 2, lambda _: (["no.such.host.invalid", "127.0.0.1"], port, token)).start()
-    deadline = time.monotonic() + DEADLINE
-    while not watchdog._links and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert [link.host for link in watchdog._links] == [HOST]
-    watchdog.stop()
+    _, port, token = rank_0.address
+    gathered = []
 
+    def gather(value):
+        gathered.append(value)
+        return [[["no.such.host.invalid", "127.0.0.1"], port, token], value]
 
-def test_without_an_address_of_rank_0_nothing_is_watched():
-    watchdog = Watchdog(1, 2, lambda _: None).start()
-    watchdog.progress(step=1)
-    watchdog.stop()
+    dog = Watchdog(1, 2, gather).start()
+    assert gathered == [None, True]
+    dog.stop()
 
 
 def test_a_single_rank_is_not_watched():
-    def exchange(_):
-        raise AssertionError("nobody to exchange with")
+    def gather(_):
+        raise AssertionError("nobody to gather from")
 
-    watchdog = Watchdog(0, 1, exchange).start()
-    watchdog.progress(step=1)
-    assert watchdog._thread is None
-    watchdog.stop()
+    dog = Watchdog(0, 1, gather).start()
+    dog.progress(step=1)
+    dog.stop()
