@@ -7,6 +7,7 @@ import contextlib
 import os
 
 from common import QuietSessionCreator
+
 from distributed.job import Job
 
 STALLED = 1800    # seconds in which no rank takes a step or detects anything until the job counts as hanging
@@ -21,13 +22,13 @@ def init():
     Raises:
         UserError: Horovod is not installed
     """
-    global _job
+    global _job    # noqa: PLW0603 - a process has one
     _job = _job or Job(STALLED)
 
 
 def launched():
     """Returns: int, how many processes horovodrun, mpirun or srun started, this one included; 1 without these"""
-    sizes = [int(os.environ.get(name, 1)) for name in (
+    sizes = [int(os.environ.get(name, "1")) for name in (
         "HOROVOD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")]
     return max(sizes)
 

@@ -4,11 +4,12 @@ import logging
 import os
 import zlib
 
+from common import QuietSessionCreator, UserError
+
 import numpy as np
 import tensorflow as tf
 from tensorpack import tfv1
 
-from common import QuietSessionCreator, UserError
 from distributed.watchdog import Watchdog
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

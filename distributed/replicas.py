@@ -1,10 +1,11 @@
 """The copies of the network that train together: towers of this process, and Horovod's ranks."""
+import common
+
 import tensorflow as tf
 from tensorflow.python.ops import collective_ops
 from tensorpack import tfv1
 from tensorpack.tfutils.tower import get_current_tower_context
 
-import common
 import distributed
 
 _GROUP_KEY = 1    # of the towers, which are the only group of a graph
