@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from tensorpack import tfv1
 
 from modeling import boxes as box_ops
 
@@ -82,18 +83,45 @@ def label_anchors(anchors, exists, gt, image_sizes, thresholds):
     limits = tf.cast(image_sizes, tf.float32)[:, None]
     inside = (exists & tf.reduce_all(anchors[None, :, :2] >= 0, axis=-1)
               & (anchors[None, :, 2] <= limits[..., 1]) & (anchors[None, :, 3] <= limits[..., 0]))
-    pairs = anchors[None, :, None], gt.boxes[:, None]
-    candidate = inside[:, :, None] & (gt.labels > 0)[:, None]
-    ious = tf.where(candidate, box_ops.iou(*pairs), -1.0)
-
-    best_iou = tf.reduce_max(ious, axis=2)
-    best_of_box = tf.reduce_max(ious, axis=1, keepdims=True)
-    is_best_of_box = tf.reduce_any(tf.equal(ious, best_of_box) & (best_of_box > 0), axis=2)
-    positive = (best_iou >= thresholds.positive) | is_best_of_box
-
-    in_crowd = tf.where((gt.labels < 0)[:, None], box_ops.intersection(*pairs), 0.0)
-    crowded = tf.reduce_max(in_crowd, axis=2) >= thresholds.crowd * box_ops.area(anchors)
-    negative = (best_iou < thresholds.negative) & tf.logical_not(crowded)
-
+    overlaps = _overlaps(anchors, inside, gt)
+    positive = (overlaps.best_iou >= thresholds.positive) | overlaps.is_best_of_box
+    crowded = overlaps.in_crowd >= thresholds.crowd * box_ops.area(anchors)
+    negative = (overlaps.best_iou < thresholds.negative) & tf.logical_not(crowded)
     labels = tf.where(positive, 1, tf.where(negative, 0, -1))
-    return AnchorLabels(tf.where(inside, labels, -1), tf.argmax(ious, axis=2, output_type=tf.int32))
+    return AnchorLabels(tf.where(inside, labels, -1), overlaps.best_box)
+
+
+class _Overlaps(NamedTuple):
+    """
+    Of each anchor with the boxes of its image.
+
+    Attributes:
+        best_iou: (B, A), -1 without objects or outside of the image
+        best_box: int32 (B, A), the first box with that IoU
+        is_best_of_box: bool (B, A), no anchor overlaps some box more
+        in_crowd: (B, A), the largest area in a crowd region
+    """
+
+    best_iou: tf.Tensor
+    best_box: tf.Tensor
+    is_best_of_box: tf.Tensor
+    in_crowd: tf.Tensor
+
+
+def _overlaps(anchors, inside, gt):
+    """Returns: _Overlaps; one box of each image at a time, so that memory does not grow with their number"""
+    def add(index, so_far):
+        box, label = gt.boxes[:, index, None], gt.labels[:, index, None]
+        iou = tf.where(inside & (label > 0), box_ops.iou(anchors, box), -1.0)
+        highest = tf.reduce_max(iou, axis=1, keepdims=True)
+        in_crowd = tf.where(label < 0, box_ops.intersection(anchors, box), 0.0)
+        return index + 1, _Overlaps(
+            tf.maximum(so_far.best_iou, iou), tf.where(iou > so_far.best_iou, index, so_far.best_box),
+            so_far.is_best_of_box | tf.equal(iou, highest) & (highest > 0), tf.maximum(so_far.in_crowd, in_crowd))
+
+    zeros = tf.zeros_like(inside, tf.float32)
+    none = _Overlaps(zeros - 1.0, tf.zeros_like(inside, tf.int32), tf.zeros_like(inside), zeros)
+    any_shape = tf.TensorShape([None, None])
+    return tfv1.while_loop(
+        lambda index, _: index < tf.shape(gt.boxes)[1], add, (0, none), (tf.TensorShape([]), _Overlaps(*4 * [any_shape])),
+        parallel_iterations=1, back_prop=False)[1]

@@ -1,4 +1,8 @@
 """Anchors and their labels, against plain loops."""
+import os
+import subprocess
+import sys
+
 import common
 
 import numpy as np
@@ -10,6 +14,7 @@ from modeling.anchors import AnchorThresholds, cell_anchors, grid_anchors, label
 from modeling.structures import GroundTruth
 
 POSITIVE, NEGATIVE, CROWD = 0.7, 0.3, 0.7
+ROOT = os.path.dirname(os.path.abspath(common.__file__))
 
 
 # cells and grids ----------------------------------------------------------------------------------------------------
@@ -179,3 +184,40 @@ def test_a_crowd_is_not_an_object():
 
 def test_an_object_inside_a_crowd_still_makes_anchors_positive():
     assert label_one([(0, 0, 20, 20)], [(0, 0, 60, 60), (0, 0, 20, 20)], [-1, 3]) == ([1], [1])
+
+
+# memory -------------------------------------------------------------------------------------------------------------
+MEMORY = """
+import resource, sys
+import common
+import numpy as np, tensorflow as tf
+from modeling.anchors import AnchorThresholds, grid_anchors, label_anchors
+from modeling.structures import GroundTruth
+
+def label(num_boxes):
+    corner = np.random.default_rng(0).uniform(0, 700, (1, num_boxes, 2))
+    boxes = np.concatenate([corner, corner + 80], axis=2).astype(np.float32)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as sess:
+        anchors = tf.concat([grid_anchors(-(-800 // s), -(-1344 // s), s, [8 * s], (0.5, 1, 2)) for s in (4, 8, 16, 32, 64)], 0)
+        labels, _ = label_anchors(anchors, tf.fill([1, tf.shape(anchors)[0]], True),
+                                  GroundTruth(tf.constant(boxes), tf.ones([1, num_boxes], tf.int32)), [[800, 1333]],
+                                  AnchorThresholds(0.7, 0.3, 0.7))
+        sess.run(labels)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+before = label(1)
+print(label(int(sys.argv[1])) - before)
+"""
+
+
+def test_labelling_the_anchors_of_a_crowded_image_takes_less_than_200_mb():
+    result = subprocess.run([sys.executable, "-c", MEMORY, "500"], cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert result.returncode == 0, result.stderr
+    assert float(result.stdout.split()[-1]) < 200
+
+
+def test_the_best_of_many_boxes_is_named_wherever_it_stands():
+    boxes = [(x, 0, x + 10, 10) for x in range(0, 200, 10)]
+    anchors = [boxes[17], boxes[3], boxes[8], (180, 0, 190, 9)]
+    labels, best = label_one(anchors, boxes, [1] * len(boxes), size=(20, 300))
+    assert labels == [1, 1, 1, 1] and best == [17, 3, 8, 18]
