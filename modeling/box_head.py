@@ -138,18 +138,17 @@ def fastrcnn_predictions(boxes, scores, image_index, batch, limits):
     Returns:
         Detections
     """
+    num_classes = tf.shape(scores)[1]
     candidates = tf.where(scores[:, 1:] > limits.score_thresh)
     roi, label = tf.cast(candidates[:, 0], tf.int32), tf.cast(candidates[:, 1], tf.int32) + 1
     boxes = tf.gather_nd(boxes, tf.stack([roi, tf.minimum(label, tf.shape(boxes)[1] - 1)], axis=1))
     scores = tf.gather_nd(scores, tf.stack([roi, label], axis=1))
     image_index = tf.gather(image_index, roi)
 
-    # classes that are shifted apart do not suppress each other
-    apart = tf.cast(label, tf.float32)[:, None] * (tf.reduce_max(boxes) + 1.0)
-
-    of_image = tf.equal(image_index[None], tf.range(batch)[:, None])    # (batch, candidates)
-    keep, kept = box_ops.nms(tf.tile((boxes + apart)[None], [batch, 1, 1]),
-                             tf.where(of_image, scores[None], float("-inf")),
-                             limits.nms_thresh, limits.max_detections)
-    keep = tf.boolean_mask(keep, kept)
-    return Detections(*(tf.gather(x, keep) for x in (boxes, scores, label, image_index)))
+    groups = image_index * num_classes + label
+    keep = box_ops.grouped_nms(boxes, scores, groups, limits.nms_thresh, limits.max_detections)
+    of_image = tf.equal(tf.gather(image_index, keep)[None], tf.range(batch)[:, None])    # (batch, K)
+    best_scores, best = tf.nn.top_k(tf.where(of_image, tf.gather(scores, keep)[None], float("-inf")),
+                                    tf.minimum(limits.max_detections, tf.size(keep)))
+    best = tf.boolean_mask(tf.gather(keep, best), best_scores > float("-inf"))
+    return Detections(*(tf.gather(x, best) for x in (boxes, scores, label, image_index)))

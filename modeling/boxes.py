@@ -125,3 +125,30 @@ def nms(boxes, scores, iou_threshold, max_outputs):
     keep, count = tfv1.map_fn(
         one_group, (boxes, scores), dtype=(tf.int32, tf.int32), back_prop=False, parallel_iterations=16)
     return keep, tf.range(max_outputs)[None] < count[:, None]
+
+
+def grouped_nms(boxes, scores, groups, iou_threshold, max_outputs):
+    """
+    Non-maximum suppression of boxes that are held only against those of their own group.
+
+    Args:
+        boxes: (N, 4)
+        scores: (N,)
+        groups: int32 (N,), a number for each group
+        iou_threshold (float): see `nms`
+        max_outputs (int): boxes to keep of each group
+
+    Returns:
+        int32 (K,): indices into N, group by group, each by falling score
+    """
+    order = tf.argsort(groups)
+    unique, row = tf.unique(tf.gather(groups, order))
+    place = tf.range(tf.size(order))
+    column = place - tf.gather(tf.math.unsorted_segment_min(place, row, tf.size(unique)), row)
+    cells = tf.stack([row, column], axis=1)
+    # one row and column at least, as a loop without turns has no shape
+    shape = tf.stack([tf.maximum(tf.size(unique), 1), tf.maximum(tf.reduce_max(column) + 1, 1)])
+    keep, kept = nms(tf.scatter_nd(cells, tf.gather(boxes, order), tf.concat([shape, [4]], axis=0)),
+                     tf.tensor_scatter_nd_update(tf.fill(shape, float("-inf")), cells, tf.gather(scores, order)),
+                     iou_threshold, tf.minimum(max_outputs, shape[1]))
+    return tf.boolean_mask(tf.gather(tf.scatter_nd(cells, order, shape), keep, batch_dims=1), kept)

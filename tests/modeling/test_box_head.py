@@ -228,6 +228,16 @@ def test_boxes_of_one_class_suppress_each_other():
     np.testing.assert_allclose(scores, [0.8])
 
 
+def test_nms_is_as_exact_for_the_last_of_many_classes_as_for_the_first():
+    # their IoU is 0.495, and would be 0.5 if coordinates were rounded to a quarter of a pixel
+    boxes, num_classes = [(0, 0, 10, 10), (0, 0, 10, 4.95), (1300, 1300, 1333, 1333)], 1601
+    for label in (1, 1600):
+        _, scores, labels, _ = predict(same_box_of_every_class(boxes, num_classes),
+                                       one_hot_scores([label] * 3, [0.9, 0.8, 0.7], num_classes), [0] * 3,
+                                       nms_thresh=0.497)
+        assert labels.tolist() == [label] * 3 and scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
+
+
 def test_boxes_of_two_images_do_not_suppress_each_other():
     boxes, scores, labels, image_index = predict(
         same_box_of_every_class(BOX * 4, 2), [[0, 0.6], [0, 0.8], [0, 0.9], [0, 0.7]], [1, 0, 1, 0], batch=2)
