@@ -58,6 +58,8 @@ def test_a_file_is_named_after_what_it_is(make_config, path):
     assert cfg.BACKBONE.FREEZE_AT == (0 if "scratch" in parts else 2)
     loss = next((part.lower() for part in parts if "IoU" in part), "smooth_l1")
     assert (cfg.FRCNN.LOSS_TYPE, cfg.RPN.LOSS_TYPE) == (loss, loss if "RPN" in parts else "smooth_l1")
+    # the published AP of the others was made without the rule for crowds
+    assert cfg.RPN.CROWD_OVERLAP_THRESH == (9.99 if loss == "smooth_l1" else 0.7)
     if "quick" not in parts:
         (schedule,) = set(parts) & {f"{k}x" for k in range(1, 10)}
         assert cfg.TRAIN.LR_SCHEDULE == make_config(f"TRAIN.LR_SCHEDULE={schedule}").TRAIN.LR_SCHEDULE
