@@ -10,16 +10,16 @@ import os
 import shutil
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 from common import UserError
-from data.workers import prepare_worker
 
 import cv2
 import numpy as np
 import pycocotools.mask as mask_utils
 import tqdm
 from tensorpack.utils import logger
+
+from data.workers import num_cores, prepare_worker
 
 VERSION = 1              # raise it when the same seed gives other files; existing data sets are then drawn again
 MARKER = "shapes.json"   # in the folder of a complete data set
@@ -77,7 +77,7 @@ def render_dataset(out, num_train, num_val, seed, num_procs=None):
     logger.info(f"Rendering the shapes data set ({num_train} + {num_val} images) into {out}")
     temporary = f"{out}.{os.getpid()}.tmp"
     try:
-        _render_into(temporary, marker, num_procs or len(os.sched_getaffinity(0)))
+        _render_into(temporary, marker, num_procs or num_cores())
         _move(temporary, out)
     except OSError as e:
         raise UserError(f"{out}: cannot write the shapes data set ({e.strerror}); set DATA.BASEDIR to a folder with "
@@ -123,7 +123,7 @@ def _render_into(folder, marker, num_procs):
         os.makedirs(os.path.join(folder, split))
         tasks += [(split, index) for index in range(marker[split])]
     render = functools.partial(_render_file, folder, marker["seed"])
-    with ProcessPoolExecutor(num_procs, get_context("fork"), prepare_worker) as pool:
+    with ProcessPoolExecutor(num_procs, initializer=prepare_worker) as pool:
         try:
             results = pool.map(render, tasks, chunksize=8)
             # disable=None: no bar where the output is no terminal
