@@ -39,7 +39,6 @@ class FPN:
         cfg (AttrDict): a finalized config
     """
 
-    has_joint_proposals = property(lambda self: self.cfg.FPN.PROPOSAL_MODE == "Joint")
     outputs_scope = "fastrcnn/outputs"
     box_roi_size, mask_roi_size, mask_size = 7, 14, 28
 
@@ -50,6 +49,7 @@ class FPN:
         self.anchor_sizes = [[size] for size in cfg.RPN.ANCHOR_SIZES]
         self.size_multiple = self.strides[3]
         self.rpn_channels = cfg.FPN.NUM_CHANNEL
+        self.has_joint_proposals = cfg.FPN.PROPOSAL_MODE == "Joint"
 
     def features(self, images, padding):
         """Args: images (B, H, W, 3); padding (Padding). Returns: list of P2..P6, (B, H / s, W / s, C)"""

@@ -174,8 +174,7 @@ def normalize(x, norm, zero_init=False, padding=NoPadding(), stride=1):
     """
     Args:
         x: (B, H, W, C)
-        norm (str): "FreezeBN" (fixed statistics), "SyncBN" (in training, statistics of the batches of all
-            replicas), "GN" or "None"
+        norm (str): "SyncBN" (in training, statistics of the batches of all replicas), "GN" or "None"
         zero_init (bool): start with gamma = 0, so that a residual branch starts as nothing
         padding (Padding), stride (int): where the images end in x, so that "GN" leaves out what is beyond
 
@@ -190,4 +189,4 @@ def normalize(x, norm, zero_init=False, padding=NoPadding(), stride=1):
                          num_pixels=padding.num_pixels(stride))
     if norm == "SyncBN" and get_current_tower_context().is_training and num_replicas() > 1:
         return SyncBatchNorm("bn", x, gamma_initializer=gamma_initializer)
-    return BatchNorm("bn", x, training=False if norm == "FreezeBN" else None, gamma_initializer=gamma_initializer)
+    return BatchNorm("bn", x, gamma_initializer=gamma_initializer)

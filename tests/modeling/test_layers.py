@@ -66,7 +66,7 @@ def build_layer(norm, training, **kwargs):
 
 
 @pytest.mark.parametrize("norm, names", [
-    ("FreezeBN", BATCH_NORM), ("SyncBN", BATCH_NORM), ("GN", ["gn/beta", "gn/gamma"]), ("None", [])])
+    ("SyncBN", BATCH_NORM), ("GN", ["gn/beta", "gn/gamma"]), ("None", [])])
 @pytest.mark.parametrize("training", [True, False])
 def test_the_variables_have_the_names_of_the_zoo(norm, names, training):
     with tf.Graph().as_default():
@@ -80,7 +80,7 @@ def test_no_norm_is_no_operation():
         assert y is x
 
 
-@pytest.mark.parametrize("norm", ["FreezeBN", "SyncBN", "GN"])
+@pytest.mark.parametrize("norm", ["SyncBN", "GN"])
 @pytest.mark.parametrize("zero_init, expected", [(True, 0), (False, 1)])
 def test_gamma_starts_at_zero_where_asked_for(norm, zero_init, expected):
     with tf.Graph().as_default(), tfv1.Session() as sess:
@@ -90,11 +90,11 @@ def test_gamma_starts_at_zero_where_asked_for(norm, zero_init, expected):
         np.testing.assert_array_equal(sess.run(gamma), expected)
 
 
-def statistics_after_a_step(norm, training):
+def statistics_after_a_step(training):
     """Output of a step for an input of mean 5 and deviation 2, and the moving averages after it."""
     x_value = RNG.normal(5, 2, (4, 16, 16, 4)).astype(np.float32)
     with tf.Graph().as_default(), tfv1.Session() as sess:
-        x, y = build_layer(norm, training)
+        x, y = build_layer("SyncBN", training)
         sess.run(tfv1.global_variables_initializer())
         updates = tfv1.get_collection(tfv1.GraphKeys.UPDATE_OPS)
         out, _ = sess.run([y, updates], {x: x_value})
@@ -103,15 +103,14 @@ def statistics_after_a_step(norm, training):
 
 
 def test_sync_bn_normalizes_by_the_batch_and_updates_its_averages_in_training():
-    out, mean, variance = statistics_after_a_step("SyncBN", training=True)
+    out, mean, variance = statistics_after_a_step(training=True)
     assert abs(out.mean()) < 1e-3 and abs(out.std() - 1) < 1e-2
     np.testing.assert_allclose(mean, 0.1 * 5, rtol=0.1)
     np.testing.assert_allclose(variance, 0.9 + 0.1 * 4, rtol=0.1)
 
 
-@pytest.mark.parametrize("norm, training", [("SyncBN", False), ("FreezeBN", True), ("FreezeBN", False)])
-def test_otherwise_batch_norm_normalizes_by_its_averages_and_leaves_them(norm, training):
-    out, mean, variance = statistics_after_a_step(norm, training)
+def test_otherwise_batch_norm_normalizes_by_its_averages_and_leaves_them():
+    out, mean, variance = statistics_after_a_step(training=False)
     np.testing.assert_allclose(out.mean(), 5, rtol=0.1)    # by the initial mean 0 and variance 1
     np.testing.assert_array_equal(mean, 0)
     np.testing.assert_array_equal(variance, 1)
@@ -135,12 +134,6 @@ def test_sync_batch_norm_of_one_replica_is_tensorpacks_batch_norm(shape):
     assert our_variables.keys() == their_variables.keys()
     for name, value in our_variables.items():
         np.testing.assert_allclose(value, their_variables[name], rtol=1e-5, err_msg=name)
-
-
-def test_gamma_and_beta_of_frozen_statistics_are_trained():
-    with tf.Graph().as_default():
-        build_layer("FreezeBN", True)
-        assert sorted(v.op.name for v in tfv1.trainable_variables()) == ["bn/beta", "bn/gamma"]
 
 
 # on_rois ------------------------------------------------------------------------------------------------------------

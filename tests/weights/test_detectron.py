@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorpack import tfv1
+from tensorpack.models import BatchNorm
 
 from graph import build, tower
 from inference.predictor import load_predictor
 from modeling.anchors import cell_anchors
-from modeling.layers import normalize
 from training.model import TrainingModel
 from weights import fit
 from weights.detectron import convert
@@ -283,7 +283,7 @@ def test_scale_and_bias_of_detectron_are_applied_as_they_are():
 
     def norm(t):
         with tower(training=False):
-            return normalize(t, "FreezeBN")
+            return BatchNorm("bn", t, training=False)
     found = build(norm, x, variables=variables)(x)
     np.testing.assert_allclose(found, x * blobs["res_conv1_bn_s"] + blobs["res_conv1_bn_b"], rtol=1e-6, atol=1e-7)
 
