@@ -1,4 +1,5 @@
 """An orderly stop of a training."""
+import contextlib
 import os
 import signal
 import threading
@@ -44,8 +45,9 @@ class StopOnSignal(Callback):
         signal.signal(number, signal.SIG_DFL)
         self.requested.set()
         if distributed.is_chief():
-            # the logger may be in use by what the signal interrupted
-            os.write(2, b"\nStopping behind this step, with a checkpoint. Once more stops at once.\n")
+            # the logger may be in use by what the signal interrupted, and the one who reads may be gone
+            with contextlib.suppress(OSError):
+                os.write(2, b"\nStopping behind this step, with a checkpoint. Once more stops at once.\n")
 
     def cuts_evaluations(self):
         """Returns: bool, whether an evaluation is to end here; in a job others would wait for this rank's results"""
