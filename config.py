@@ -6,7 +6,7 @@ that are put together from it take it as an argument, so several configs can liv
 """
 import json
 
-from common import whole_file
+from common import warn, whole_file
 
 from settings import ConfigError
 from settings.checks import check_config
@@ -176,10 +176,10 @@ def save_config(cfg, path):
 
 def load_config(cfg, path):
     """
-    Set the keys of a `config.json` on `cfg`.
+    Set the keys of a `config.json` on `cfg`. Keys that this version does not know are named in a warning.
 
     Raises:
-        ConfigError: the file cannot be read, or has a key that this version does not know
+        ConfigError: the file cannot be read, or a value is of another type
     """
     try:
         with open(path, encoding="utf-8") as f:
@@ -189,5 +189,13 @@ def load_config(cfg, path):
     except (OSError, ValueError, RecursionError) as e:
         raise ConfigError(f"config: cannot read {path} ({e}); "
                           "--load takes a run's folder, a checkpoint or a weight file") from None
+    # a part such as TRAIN is known too, but not as a value
+    known = {*cfg.flatten(), *cfg.keys()}
+    unknown = []
     for key, value in AttrDict(saved).flatten().items():
-        cfg.set(key, value)
+        if key in known:
+            cfg.set(key, value)
+        else:
+            unknown.append(key)
+    if unknown:
+        warn(f"warning: {path} is of another version, and what it says of {', '.join(unknown)} has no effect here")
