@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Train a detector: `./train.py --logdir RUN --config KEY=VALUE …`."""
 import argparse
-import os
 import sys
 
 from common import ArgumentParser, UserError, exit_on_user_error
@@ -11,11 +10,11 @@ from tensorpack.utils import logger
 
 import data
 import distributed
-from config import config, finalize_configs, load_config, new_config, save_config
+from config import config, finalize_configs, save_config
 from settings.tree import AttrDict
 from training.checkpoint import Resume
 from training.history import History, write_history
-from training.logdir import ResumePoint, check_free, config_path, find_resume_point, remove_run
+from training.logdir import ResumePoint, check_free, config_path, find_resume_point, read_config, remove_run
 from training.loop import train
 from training.schedule import Schedule, total_batch
 from training.trainers import describe_devices, num_gpus
@@ -46,11 +45,9 @@ def parse_args():
     return args
 
 
-def join_job(args):
-    """Become a rank of the job, if the config that --logdir or the command line gives asks for it."""
-    asked = new_config()
-    if args.resume and os.path.exists(config_path(args.logdir)):
-        load_config(asked, config_path(args.logdir))
+def join_job(args, run_config):
+    """Become a rank of the job, if the config of the run that is resumed (AttrDict) or the command line asks for it."""
+    asked = (run_config or config).clone()
     asked.update_args(args.config)
     # of a run that is resumed only the chief may know what it asks for
     if asked.TRAINER == "horovod" or args.resume and distributed.launched() > 1:
@@ -60,7 +57,7 @@ def join_job(args):
                         "TRAINER=horovod to --config, or start ./train.py alone")
 
 
-def resume_point(args):
+def resume_point(args, run_config):
     """
     The chief alone reads the run's folder, as others may be on machines that lack it.
 
@@ -70,7 +67,7 @@ def resume_point(args):
     point = None
     if distributed.is_chief():
         if args.resume:
-            point = find_resume_point(args.logdir)
+            point = find_resume_point(args.logdir, run_config)
         else:
             check_free(args.logdir, args.overwrite)
     point = distributed.gather(point)[0]
@@ -124,8 +121,8 @@ def session_init(args, point, history):
     return JustCurrentSession()
 
 
-def run(args):
-    point = resume_point(args)
+def run(args, run_config):
+    point = resume_point(args, run_config)
     train_sets, val_sets, to_save = prepare_config(args, point)
     schedule, history = prepare_schedule(point)
     init = session_init(args, point, history)
@@ -157,9 +154,10 @@ def run(args):
 
 def main():
     args = parse_args()
-    join_job(args)
+    run_config = read_config(args.logdir) if args.resume else None
+    join_job(args, run_config)
     with distributed.member():
-        run(args)
+        run(args, run_config)
 
 
 if __name__ == "__main__":

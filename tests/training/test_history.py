@@ -1,7 +1,7 @@
 """How many images a run has seen."""
-import pytest
-
 from common import UserError
+
+import pytest
 
 from config import new_config
 from training.history import History, Stretch, history_path, read_history, write_history
