@@ -41,7 +41,7 @@ def measure(cfg, height, width):
     """
     model = TrainingModel(cfg)
     predictor = OfflinePredictor(PredictConfig(
-        model=model, session_creator=QuietSessionCreator(), input_names=model.network.input_names,
+        model=model, session_creator=QuietSessionCreator(), input_names=list(model.network.input_names),
         output_names=model.network.output_names()))
     sess = predictor.sess
     feed = {"images:0": np.zeros((1, height, width, 3), np.uint8), "image_sizes:0": np.int32([[height, width]])}

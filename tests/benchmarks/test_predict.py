@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import common  # noqa: F401
 from common import UserError
 
 import cv2
