@@ -53,6 +53,7 @@ _C.TRAIN.WEIGHT_DECAY = 1e-4           # of the kernels that are trained, not of
 _C.TRAIN.GRADIENT_CLIP = 0.0           # largest norm of the whole gradient; 0: no clipping
 _C.TRAIN.EVAL_PERIOD = 50              # epochs between evaluations; there is one at the end too
 _C.TRAIN.CHECKPOINT_PERIOD = 5         # epochs between checkpoints; there is one at the end too
+_C.TRAIN.CHECKPOINT_MINUTES = 15.0     # after which there is one in between, so that a kill costs no more; 0: never
 _C.TRAIN.MAX_TO_KEEP = 5               # checkpoints that are kept
 _C.TRAIN.PRECISION = "float32"         # of the layers: "float32", "bfloat16" or "float16"; variables are float32
 _C.TRAIN.COMPRESSION = "none"          # with TRAINER=horovod, "fp16" sends gradients as float16

@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import shutil
+import time
 
 from common import UserError
 
@@ -50,6 +51,9 @@ class CheckpointSaver(Callback):
         folder (str): of the run; one training at a time writes there
         max_to_keep (int): how many checkpoints are kept, at least 1
 
+    Attributes:
+        saved_at (float): when the last one was written or the training began, on the clock of `time.monotonic`
+
     Raises:
         UserError: TensorFlow cannot read checkpoints in a folder of this name
         CheckpointError: see `write_checkpoint`
@@ -68,16 +72,33 @@ class CheckpointSaver(Callback):
     def _before_train(self):
         clean_folder(self.folder)
         # what it starts from stays as it is: the history of the run says what its steps were
-        self._saved_step = get_global_step_value()
+        self._saved_step, self.saved_at = get_global_step_value(), time.monotonic()
 
     def _trigger(self):
         step = get_global_step_value()
         if step != self._saved_step:
             write_checkpoint(self._save, self.folder, step, self.max_to_keep)
-            self._saved_step = step
+            self._saved_step, self.saved_at = step, time.monotonic()
 
     def _save(self, path):
         self._saver.save(tfv1.get_default_session(), path, write_meta_graph=False, write_state=False)
+
+
+class TimedCheckpoints(Callback):
+    """
+    Writes a checkpoint behind a step where the last one is old, so that a kill never costs more than some minutes.
+
+    Args:
+        saver (CheckpointSaver)
+        minutes (float): between two checkpoints, positive
+    """
+
+    def __init__(self, saver, minutes):
+        self.saver, self.seconds = saver, 60 * minutes
+
+    def _trigger_step(self):
+        if time.monotonic() - self.saver.saved_at >= self.seconds:
+            self.saver.trigger()
 
 
 class Resume(SaverRestore):

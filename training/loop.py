@@ -14,7 +14,7 @@ from tensorpack.input_source import QueueInput
 from tensorpack.train import TrainConfig, launch_train_with_config
 
 import distributed
-from training.checkpoint import CheckpointSaver
+from training.checkpoint import CheckpointSaver, TimedCheckpoints
 from training.evaluation import Evaluation
 from training.model import TrainingModel
 from training.progress import Progress
@@ -62,6 +62,7 @@ def train(cfg, dataflow, val_sets, schedule, init, logdir):
             schedule.setter(),
             EpochLength(schedule),
             progress,
+            *([TimedCheckpoints(saver, cfg.TRAIN.CHECKPOINT_MINUTES)] if cfg.TRAIN.CHECKPOINT_MINUTES else []),
             EnableCallbackIf(saver, _every(cfg.TRAIN.CHECKPOINT_PERIOD, schedule)),
             EnableCallbackIf(evaluation, _every(cfg.TRAIN.EVAL_PERIOD, schedule)).set_chief_only(False),
             stop],

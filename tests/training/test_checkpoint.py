@@ -10,17 +10,19 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import common  # prepares TensorFlow, before any other import of it
 
 import numpy as np
 import pytest
 from tensorpack import tfv1
+from tensorpack.callbacks import EnableCallbackIf
 from tensorpack.tfutils.sessinit import JustCurrentSession
 from tensorpack.train import Trainer
 
 from training import checkpoint
-from training.checkpoint import CheckpointError, CheckpointSaver, clean_folder, write_checkpoint
+from training.checkpoint import CheckpointError, CheckpointSaver, TimedCheckpoints, clean_folder, write_checkpoint
 from weights.checkpoints import is_whole, list_checkpoints, newest_whole_checkpoint
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -198,6 +200,20 @@ def test_a_training_writes_checkpoints_and_ends_where_it_cannot(folder, monkeypa
     assert sorted(os.listdir(folder)) == ["checkpoint", *files_of(4, 6)]
     reader = tfv1.train.load_checkpoint(folder)
     assert reader.get_tensor("W").tolist() == [6, 6, 6] and reader.get_tensor("global_step") == 6
+
+
+def test_a_training_of_long_epochs_writes_checkpoints_by_the_clock(folder, monkeypatch):
+    seconds = iter(range(0, 1000, 25))    # it is read once a step, and once a checkpoint
+    monkeypatch.setattr(checkpoint, "time", types.SimpleNamespace(monotonic=lambda: next(seconds)))
+    with tfv1.Graph().as_default():
+        trainer = Trainer()
+        trainer.train_op = tfv1.assign_add(tfv1.get_variable("W", initializer=np.zeros(3, np.float32)), [1, 1, 1]).op
+        saver = CheckpointSaver(folder, 9)
+        trainer.train_with_defaults(
+            callbacks=[TimedCheckpoints(saver, 1), EnableCallbackIf(saver, lambda _: True)], monitors=[],
+            steps_per_epoch=7, max_epoch=1,
+            session_creator=common.QuietSessionCreator(), session_init=JustCurrentSession())
+    assert names(list_checkpoints(folder)) == ["model-7", "model-6", "model-3"]
 
 
 # damage ------------------------------------------------------------------------------------------------------------
