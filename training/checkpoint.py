@@ -30,7 +30,7 @@ from weights.checkpoints import (
     list_checkpoints,
     matching_names,
 )
-from weights.files import read_weights
+from weights.files import read_shapes
 from weights.fit import check_fit, network_variables
 
 _DATA = re.compile(r"(model-[0-9]+)\.data-[0-9]{5}-of-[0-9]{5}")
@@ -116,7 +116,7 @@ class Resume(SaverRestore):
         self.momentum_factor = momentum_factor
 
     def _setup_graph(self):
-        check_fit(self.path, read_weights(self.path), network_variables())
+        check_fit(self.path, read_shapes(self.path), network_variables())
         if self.momentum_factor is not None:
             self.ignore = [v.name for v in tfv1.global_variables() if "AccumGrad" in v.name]
             momentum = [v for v in tfv1.global_variables() if v.op.name.endswith("/Momentum")]

@@ -124,8 +124,8 @@ NAME = re.compile(f"(.+?)({'|'.join(map(re.escape, ENDINGS))})")
 FOREIGN = re.compile(r"(fpn|rpn|box_head\d|maskrcnn)/(?:\w+/[gb]n/|res5/)")
 
 
-def is_their_name(name):
-    """Whether a variable's name is of the kind that Detectron or Detectron2 uses."""
+def is_detectron_name(name):
+    """Returns: bool, whether a variable's name is of the kind that Detectron or Detectron2 uses"""
     return bool(NAME.fullmatch(name))
 
 
@@ -146,27 +146,28 @@ def convert(path, content):
     deformable = [name for name in arrays if "conv2_offset" in name]
     if deformable:
         raise UserError(f"{path} has deformable convolutions ({deformable[0]}), which no network here has")
-    ours, theirs, unknown = {}, {}, {}
+    converted, sources, unknown = {}, {}, {}
     for name, array in arrays.items():
-        our_name, change = _find(name, arrays)
+        our_name, change = _counterpart(name, arrays)
         if our_name is None:
             unknown[name] = array
             continue
         try:
-            ours[our_name] = change(_layout(array)) if change else _layout(array)
+            converted[our_name] = change(_layout(array)) if change else _layout(array)
         except (ValueError, IndexError):
             raise UserError(f"{path}: {name} cannot have the shape {array.shape}; "
                             "only models with Detectron's own anchors and classes are converted") from None
-        theirs[our_name] = name
+        sources[our_name] = name
 
-    is_cascade = any(name.startswith("box_head2/") for name in ours)
-    has_fpn = any(name.startswith("fpn/") for name in ours)
-    foreign = {match.group(1) for match in map(FOREIGN.match, ours) if match}
-    for our_name in [name for name in ours if name.split("/")[0] in foreign]:
-        unknown[theirs[our_name]] = arrays[theirs[our_name]]
-        del ours[our_name]
-    _complete(ours)
-    return {**_name_heads(ours, is_cascade, has_fpn), **unknown}
+    # before parts are left out, as they tell what network it is
+    is_cascade = any(name.startswith("box_head2/") for name in converted)
+    has_fpn = any(name.startswith("fpn/") for name in converted)
+    foreign = {match.group(1) for match in map(FOREIGN.match, converted) if match}
+    for our_name in [name for name in converted if name.split("/")[0] in foreign]:
+        unknown[sources[our_name]] = arrays[sources[our_name]]
+        del converted[our_name]
+    _complete(converted)
+    return {**_name_heads(converted, is_cascade, has_fpn), **unknown}
 
 
 def _arrays(path, content):
@@ -187,7 +188,7 @@ def _arrays(path, content):
     return {name: value for name, value in arrays.items() if not state.fullmatch(name)}
 
 
-def _find(name, arrays):
+def _counterpart(name, arrays):
     """Returns: our name and the change of the outputs, or None, None"""
     match = NAME.fullmatch(name)
     layer, ending = match.groups() if match else ("", "")
@@ -203,7 +204,7 @@ def _find(name, arrays):
 
 def _layout(array):
     """
-    Their weights with the axes in our order.
+    An array of Detectron with the axes in our order.
 
     Convolutions (out, in, kh, kw) become (kh, kw, in, out), transposed ones (in, out, kh, kw) become (kh, kw, out, in),
     fully connected layers (out, in) become (in, out). fc6 takes its features channel-first here as there.
@@ -211,31 +212,33 @@ def _layout(array):
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
 
 
-def _complete(ours):
-    """Add the variables that theirs do without."""
-    for name, value in list(ours.items()):
+def _complete(weights):
+    """Add the variables that Detectron does without."""
+    for name, value in list(weights.items()):
         layer, _, last = name.rpartition("/")
         if last == "W" and layer.startswith("fpn/"):    # without a bias before GN
-            ours.setdefault(f"{layer}/b", np.zeros_like(value[0, 0, 0]))
-        if name.endswith("/bn/gamma") and f"{layer}/mean/EMA" not in ours:
-            ours[f"{layer}/mean/EMA"] = np.zeros_like(value)
-            ours[f"{layer}/variance/EMA"] = np.full_like(value, 1 - BATCH_NORM_EPSILON)
+            weights.setdefault(f"{layer}/b", np.zeros_like(value[0, 0, 0]))
+        if name.endswith("/bn/gamma") and f"{layer}/mean/EMA" not in weights:
+            weights[f"{layer}/mean/EMA"] = np.zeros_like(value)
+            weights[f"{layer}/variance/EMA"] = np.full_like(value, 1 - BATCH_NORM_EPSILON)
 
 
-def _name_heads(ours, is_cascade, has_fpn):
-    """The names of the box heads, which depend on what else is there."""
+def _name_heads(weights, is_cascade, has_fpn):
+    """Returns: the weights with the names of the box heads, which depend on what else is there"""
     named = {}
-    for name, value in ours.items():
+    for name, value in weights.items():
         match = re.fullmatch(r"box_head(\d)/(outputs/)?(.*)", name)
-        if match:
-            stage, outputs, rest = match.groups()
-            if rest.startswith("fc6/") and f"box_head{stage}/conv0/W" in ours:
-                rest = rest.replace("fc6", "fc")
-            if is_cascade:
-                name = f"cascade_rcnn_stage{stage}/{outputs or 'head/'}{rest}"
-                if outputs and rest.startswith("box/") and value.shape[-1] == 8:
-                    value = value[..., 4:]    # Detectron has an unused box for the background
-            else:
-                name = f"fastrcnn/{outputs or '' if has_fpn else ''}{rest}"
-        named[name] = value
+        if match is None:
+            named[name] = value
+            continue
+        stage, outputs, variable = match.groups(default="")
+        if variable.startswith("fc6/") and f"box_head{stage}/conv0/W" in weights:
+            variable = variable.replace("fc6", "fc")
+        if not is_cascade:
+            named[f"fastrcnn/{outputs if has_fpn else ''}{variable}"] = value
+        else:
+            # Detectron has an unused box for the background
+            has_background = outputs and variable.startswith("box/") and value.shape[-1] == 8
+            named[f"cascade_rcnn_stage{stage}/{outputs or 'head/'}{variable}"] = (
+                value[..., 4:] if has_background else value)
     return named

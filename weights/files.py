@@ -44,6 +44,20 @@ def read_weights(path):
     return {name[:-2] if name.endswith(":0") else name: value for name, value in weights.items()}
 
 
+def read_shapes(path):
+    """
+    Args:
+        path (str): a checkpoint
+
+    Returns:
+        dict of variable name to an array of its shape and type, without content: little of the file is read
+    """
+    reader = tfv1.train.load_checkpoint(path)
+    dtypes = reader.get_variable_to_dtype_map()
+    return {name: np.broadcast_to(np.zeros((), dtypes[name].as_numpy_dtype), shape)
+            for name, shape in reader.get_variable_to_shape_map().items()}
+
+
 def save_weights(path, weights):
     """
     Write what belongs to a network of a dict of variable name to array as .npz, whole or not at all.

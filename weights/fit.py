@@ -29,7 +29,7 @@ def check_fit(path, weights, variables, partial=False):
 
     Args:
         path (str): named in messages
-        weights (dict): name to array
+        weights (dict): name to array, of which shapes and types are read
         variables (dict): name to variable, the network's
         partial (bool): variables that the file lacks, and classifiers for another number of classes, keep their
             initial values, as for a training that starts from a backbone; without it they are an error
@@ -40,36 +40,45 @@ def check_fit(path, weights, variables, partial=False):
     Raises:
         UserError: nothing fits, a shape differs, or, unless `partial`, a variable is missing
     """
-    taken = {name: value for name, value in weights.items() if name in variables}
-    if not taken:
+    fitting = {name: value for name, value in weights.items() if name in variables}
+    if not fitting:
         raise UserError(f"{path}: none of its {len(weights)} arrays belongs to this network; "
                         "is it the weight file of another kind of network?")
-    odd = [name for name, value in taken.items() if value.dtype.kind != "f"]
-    if odd:
-        raise UserError(f"{path}: {odd[0]} is of type {taken[odd[0]].dtype}, but weights are floats; export it again")
-    shapes = {name: tuple(variables[name].shape.as_list()) for name in taken}
-    wrong = [name for name in taken if taken[name].shape != shapes[name]]
-    other_classes = [name for name in wrong if PER_CLASS.match(name)] if partial else []
-    wrong = [name for name in wrong if name not in other_classes]
-    if wrong:
-        name = wrong[0]
-        raise UserError(f"{path} is of another architecture: {name} is {taken[name].shape} there and {shapes[name]} "
-                        f"here ({len(wrong)} such); set --config to the model that the weights were made with")
-    if other_classes:
-        name = other_classes[0]
-        logger.info(f"{path} is for another number of classes: {len(other_classes)} arrays of classifiers keep their "
-                    f"initial values, such as {name}, {taken[name].shape} there and {shapes[name]} here")
-    taken = {name: value for name, value in taken.items() if name not in other_classes}
-    if not taken:
+    _check_floats(path, fitting)
+    fitting = _check_shapes(path, fitting, variables, partial)
+    if not fitting:
         raise UserError(f"{path}: of its {len(weights)} arrays only classifiers belong to this network, and they are "
                         "for another number of classes")
-    missing = [name for name in variables if name not in taken]
+    missing = [name for name in variables if name not in fitting]
     unused = [name for name in weights
-              if name not in variables and (is_network(name) or detectron.is_their_name(name))]
+              if name not in variables and (is_network(name) or detectron.is_detectron_name(name))]
     not_used = f"; {len(unused)} arrays not used, such as {unused[0]}" if unused else ""
     if missing and not partial:
         raise UserError(f"{path} is of another architecture: it lacks {len(missing)} of {len(variables)} variables, "
                         f"such as {missing[0]}{not_used}; set --config to the model that the weights were made with")
-    logger.info(f"{path}: {len(taken)} arrays loaded" + (
+    logger.info(f"{path}: {len(fitting)} arrays loaded" + (
         f"; {len(missing)} variables keep their initial values, such as {missing[0]}" if missing else "") + not_used)
-    return taken
+    return fitting
+
+
+def _check_floats(path, weights):
+    for name, value in weights.items():
+        if value.dtype.kind != "f":
+            raise UserError(f"{path}: {name} is of type {value.dtype}, but weights are floats; export it again")
+
+
+def _check_shapes(path, weights, variables, partial):
+    """Returns: dict, the weights without classifiers for another number of classes"""
+    shapes = {name: tuple(variables[name].shape.as_list()) for name in weights}
+    differing = [name for name in weights if weights[name].shape != shapes[name]]
+    other_classes = [name for name in differing if partial and PER_CLASS.match(name)]
+    wrong = [name for name in differing if name not in other_classes]
+    if wrong:
+        name = wrong[0]
+        raise UserError(f"{path} is of another architecture: {name} is {weights[name].shape} there and {shapes[name]} "
+                        f"here ({len(wrong)} such); set --config to the model that the weights were made with")
+    if other_classes:
+        name = other_classes[0]
+        logger.info(f"{path} is for another number of classes: {len(other_classes)} arrays of classifiers keep their "
+                    f"initial values, such as {name}, {weights[name].shape} there and {shapes[name]} here")
+    return {name: value for name, value in weights.items() if name not in other_classes}
