@@ -15,8 +15,8 @@ from settings.tree import AttrDict
 from training.checkpoint import Resume
 from training.history import History, write_history
 from training.logdir import ResumePoint, check_free, config_path, find_resume_point, read_config, remove_run
-from training.loop import train
-from training.schedule import Schedule, total_batch
+from training.loop import train, train_dataflow
+from training.schedule import Schedule
 from training.trainers import describe_devices, num_gpus
 from weights.find import find_run
 from weights.load import LoadWeights
@@ -96,24 +96,20 @@ def prepare_config(args, point):
     return train_sets, val_sets, to_save
 
 
-def prepare_schedule(point):
-    """Returns: the Schedule of the training, and the History of the run with it"""
+def make_schedule(point):
+    """Returns: Schedule, of a new run, or of one that goes on behind the images that it has seen"""
     numbers = max(config.TRAIN.NUM_GPUS, 1), config.TRAIN.IMS_PER_GPU
     if point is None:
-        return Schedule(config.TRAIN), History.of([(0, *numbers)])
-    history = History.of(point.stretches).go_on(point.step, *numbers)
-    if history.momentum_factor(point.step) is not None:
-        logger.info(f"The run goes on with {history.current.images_per_step} images a step, after "
-                    f"{history.num_images()} images in steps of {history.earlier[-1].images_per_step}")
-    return Schedule(config.TRAIN, history, point.step), history
+        return Schedule(config.TRAIN, History.of([(0, *numbers)]))
+    return Schedule(config.TRAIN, History.of(point.stretches).go_on(point.step, *numbers), point.step)
 
 
-def session_init(args, point, history):
+def session_init(args, point, momentum_factor):
     """Returns: tensorpack's SessionInit for what the run starts from; the chief's reaches all ranks"""
     if not distributed.is_chief():
         return JustCurrentSession()
     if point:
-        return Resume(point.checkpoint, history.momentum_factor(point.step))
+        return Resume(point.checkpoint, momentum_factor)
     if args.load:
         return LoadWeights(find_run(args.load)[0], partial=True)
     if config.BACKBONE.WEIGHTS:
@@ -124,27 +120,21 @@ def session_init(args, point, history):
 def run(args, run_config):
     point = resume_point(args, run_config)
     train_sets, val_sets, to_save = prepare_config(args, point)
-    schedule, history = prepare_schedule(point)
-    init = session_init(args, point, history)
+    schedule = make_schedule(point)
+    init = session_init(args, point, schedule.momentum_factor)
     if schedule.is_over:
         if all(point.evaluated.get(dataset.name) == point.step for dataset in val_sets):
             raise UserError(f"--logdir {args.logdir} has reached its last step, {point.step}; "
                             "to train on, give --config a longer TRAIN.LR_SCHEDULE")
         logger.info(f"The run has taken its last step, {point.step}; what is left is its evaluation")
-    # each tower of this process takes a batch in each step
-    towers = history.current.num_batches // distributed.size()
-    dataflow = data.get_train_dataflow(
-        config, train_sets, (schedule.start_step - history.current.step) * towers, distributed.rank(),
-        distributed.size(), history.earlier_batches())
-
+    dataflow = train_dataflow(config, train_sets, schedule)
     if distributed.is_chief():
         if args.overwrite:
             remove_run(args.logdir)
         logger.set_logger_dir(args.logdir, action="k")
-        write_history(args.logdir, history)
+        write_history(args.logdir, schedule.history)
         save_config(to_save, config_path(args.logdir))
-    logger.info(f"Training on {describe_devices(config)}, {total_batch(config.TRAIN)} images a step, "
-                f"{schedule.num_steps} steps" + (f", from step {schedule.start_step}" if point else ""))
+    logger.info(f"Training on {describe_devices(config)}, {schedule.describe()}")
     if train(config, dataflow, val_sets, schedule, init, args.logdir):
         logger.info(f"The run is in {args.logdir}: checkpoints, eval.json, "
                     f"and events for `tensorboard --logdir {args.logdir}`")

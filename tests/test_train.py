@@ -151,7 +151,7 @@ def test_a_run_that_goes_on_with_other_steps_takes_the_images_that_are_left_and_
     killed_behind(6, finished, tmp_path / "stopped")
     words = ["TRAIN.IMS_PER_GPU=4", "TRAIN.LR_SCHEDULE=(7, 8)"]    # in steps of 8: one behind the sixth, and two
     log = resume_here(tmp_path / "run", *words)
-    assert "4 images a step, after 48 images in steps of 8" in log and "10 steps, from step 6" in log
+    assert "4 images a step, 10 steps, from step 6, which was reached with 48 images in steps of 8" in log
     step, rate = final_state(tmp_path / "run")
     assert step == 10 and rate == pytest.approx(0.005)
     rates = scalars(tmp_path / "run", "learning_rate")    # of the second step of each epoch

@@ -13,6 +13,7 @@ from tensorpack.callbacks import (
 from tensorpack.input_source import QueueInput
 from tensorpack.train import TrainConfig, launch_train_with_config
 
+import data
 import distributed
 from training.checkpoint import CheckpointSaver, TimedCheckpoints
 from training.evaluation import Evaluation
@@ -26,13 +27,30 @@ QUEUED_BATCHES = 4    # that wait for a step
 FEED_PATIENCE = 30    # seconds in which the thread that feeds images must end behind a training
 
 
+def train_dataflow(cfg, datasets, schedule):
+    """
+    Args:
+        cfg (AttrDict): a finalized config
+        datasets (list[Dataset]): joined
+        schedule (Schedule)
+
+    Returns:
+        DataFlow, the batches of this rank from where the training begins, see `data.get_train_dataflow`
+    """
+    stretch = schedule.history.current
+    # each tower of this process takes a batch in each step
+    first_batch = (schedule.start_step - stretch.step) * stretch.num_batches // distributed.size()
+    return data.get_train_dataflow(cfg, datasets, first_batch, distributed.rank(), distributed.size(),
+                                   schedule.history.earlier_batches())
+
+
 def train(cfg, dataflow, val_sets, schedule, init, logdir):
     """
     Train the model of a config.
 
     Args:
         cfg (AttrDict): a finalized config
-        dataflow (DataFlow): of training batches
+        dataflow (DataFlow): of `train_dataflow`
         val_sets (list[Dataset]): to evaluate on
         schedule (Schedule)
         init (SessionInit): what to start from

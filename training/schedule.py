@@ -1,7 +1,7 @@
 """How long a training is, its learning rate, and how many images an update of the weights takes."""
 from tensorpack.callbacks import ScheduledHyperParamSetter
 
-from training.history import UPDATE_BATCH, History, steps_an_update
+from training.history import UPDATE_BATCH, steps_an_update
 
 
 def total_batch(cfg):
@@ -20,20 +20,20 @@ class Schedule:
 
     Args:
         cfg (AttrDict): the TRAIN part of a config
-        history (History): of the run, whose current stretch has the numbers of `cfg`; None for a new run
+        history (History): of the run, whose current stretch has the numbers of `cfg`
         start_step (int): steps that were taken before
 
     Attributes:
+        history
         start_step, num_steps (int): where it starts and ends
         first_epoch, num_epochs (int): the first and the last epoch of it, counted from 1
         steps_per_epoch (int)
     """
 
-    def __init__(self, cfg, history=None, start_step=0):
-        self.start_step = start_step
-        batch = total_batch(cfg)
-        history = history or History.of([(0, 1, batch)])
-        self.base = cfg.BASE_LR * (batch * accumulated_steps(cfg)) / UPDATE_BATCH
+    def __init__(self, cfg, history, start_step=0):
+        self.history, self.start_step = history, start_step
+        batch = history.current.images_per_step
+        self.base = cfg.BASE_LR * (batch * steps_an_update(batch)) / UPDATE_BATCH
         self.warmup, self.warmup_init = cfg.WARMUP, min(cfg.WARMUP_INIT_LR, self.base)
         first_step, first_image = history.current.step, history.num_images()
         *self.drops, self.num_steps = [
@@ -47,6 +47,21 @@ class Schedule:
     def is_over(self):
         """Bool, whether there is no step to take"""
         return self.start_step >= self.num_steps
+
+    @property
+    def momentum_factor(self):
+        """Float or None, see `History.momentum_factor`"""
+        return self.history.momentum_factor(self.start_step)
+
+    def describe(self):
+        """Returns: str, the steps that are to be taken"""
+        text = f"{self.history.current.images_per_step} images a step, {self.num_steps} steps"
+        if self.start_step:
+            text += f", from step {self.start_step}"
+        if self.momentum_factor is not None:
+            text += (f", which was reached with {self.history.num_images()} images in "
+                     f"steps of {self.history.earlier[-1].images_per_step}")
+        return text
 
     def learning_rate(self, step):
         """The rate of the step after `step` steps: a linear warm-up, then constant but for the tenfold drops."""

@@ -1,5 +1,6 @@
 """What is trained, and how: the optimizer of a step."""
-import common    # noqa: F401
+import common  # noqa: F401
+
 import numpy as np
 import pytest
 import tensorflow as tf

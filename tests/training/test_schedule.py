@@ -2,6 +2,7 @@
 import pytest
 
 from config import config
+from training.history import History
 from training.schedule import Schedule, accumulated_steps, total_batch
 
 
@@ -17,7 +18,7 @@ def test_steps_are_accumulated_to_eight_images_at_most(make_config, ims_per_gpu,
 def test_rate_and_length_follow_from_the_number_of_images_in_a_step(ims_per_gpu, num_gpus, rate, num_steps):
     cfg = config.clone().TRAIN
     cfg.IMS_PER_GPU, cfg.NUM_GPUS = ims_per_gpu, num_gpus
-    schedule = Schedule(cfg)
+    schedule = Schedule(cfg, History.of([(0, num_gpus, ims_per_gpu)]))
     assert schedule.num_steps == num_steps
     assert schedule.learning_rate(cfg.WARMUP) == pytest.approx(rate)
     assert schedule.learning_rate(num_steps - 1) == pytest.approx(rate * 0.01)
