@@ -1,76 +1,21 @@
 """From a data set to detections to metrics, for predict.py and for the evaluations during training."""
 import contextlib
 import itertools
-import math
 import time
+
+from common import UserError, warn
 
 import data
 import distributed
-from common import UserError, warn
 from data.images import resize_shape
 from inference.detections import detections_to_coco
 from inference.results import ResultsFile
-from inference.stream import batches as make_batches
-from inference.stream import detect_stream, progress_bar
-from metrics.coco import compare, curves_path, draw_curves, format_metrics
+from inference.stream import batches as make_batches, detect_stream, progress_bar
+from metrics import find_metric
+from metrics.curves import curves_path, draw_curves
 
 MAX_BAD_IMAGES = 0.1    # share of a data set's images that may be unreadable
 BATCHES_A_ROUND = 8     # of each rank of a job, until the chief has their results
-
-
-def predict_dataset(predict, dataset, cfg, results):
-    """
-    Detect the objects in all images of a data set. An image that cannot be used is named on stderr and left out. The
-    ranks of a job share the batches out, and the chief collects what they find.
-
-    Args:
-        predict (callable): of `inference.predictor.load_predictor`
-        dataset (data.Dataset): with category_ids and records
-        cfg: TEST, PREPROC and DATA
-        results (ResultsFile): is added to; images that it has are left out. None on all ranks but the chief
-
-    Raises:
-        UserError: more than a tenth of the images cannot be used
-    """
-    def resized_shape(record):
-        return resize_shape(record.height, record.width, cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
-
-    def load(i):
-        return data.load_image(records[i].file_name, (records[i].height, records[i].width))
-
-    def finish(i, _, found):
-        return detections_to_coco(records[i].image_id, found, dataset.category_ids)
-
-    records = dataset.records
-    # images of one shape together: little padding in a batch, and few shapes that are new to TensorFlow
-    order = sorted(range(len(records)), key=lambda i: resized_shape(records[i]))
-    # whole batches, which are then the same for any number of ranks, and after an interruption
-    batches = distributed.gather([batch for batch in make_batches(order, cfg.TEST.IMS_PER_BATCH)
-                                  if results is not None and not all(i in results for i in batch)])[0]
-    mine = batches[distributed.rank()::distributed.size()]
-    num_mine, num_bad = sum(map(len, mine)), 0
-    stream = detect_stream(predict, itertools.chain.from_iterable(mine), cfg, load, finish)
-    batches_a_round = 1 if distributed.size() == 1 else BATCHES_A_ROUND
-    num_rounds = math.ceil(len(batches) / (distributed.size() * batches_a_round))
-    num_before = 0 if results is None else len(results)
-    distributed.progress()
-    with progress_bar(num_before + num_mine, dataset.name, num_before) as bar:
-        for start in range(0, num_rounds * batches_a_round, batches_a_round):
-            found = []
-            for i, result in itertools.islice(stream, sum(map(len, mine[start:start + batches_a_round]))):
-                if isinstance(result, UserError):
-                    warn(f"left out: {result}")
-                    num_bad += 1
-                    if num_bad > MAX_BAD_IMAGES * num_mine:
-                        raise UserError(f"data set {dataset.name}: {num_bad} of {num_mine} images cannot be used, "
-                                        f"the last because {result}")
-                else:
-                    found.append((i, result))
-                bar.update()
-                distributed.progress()
-            for i, result in itertools.chain.from_iterable(distributed.gather(found)):
-                if results is not None:
-                    results.add(i, result)
 
 
 def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None, resume=False):
@@ -86,23 +31,110 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None,
         key (dict), resume (bool): see `results.ResultsFile`
 
     Returns:
-        dict: of `metrics.evaluate_results`; None on all ranks but the chief
+        dict: of "bbox", and "segm" where masks are compared, to a dict of the metrics' names to values; None on all
+        ranks but the chief
+
+    Raises:
+        UserError: see `predict_dataset`; or the data set names a metric that is not there
     """
+    metric = find_metric(dataset)
     start = time.monotonic()
-    results = ResultsFile(output, key, resume) if distributed.is_chief() else None
-    with contextlib.nullcontext() if results is None else contextlib.closing(results):
+    if not distributed.is_chief():
+        predict_dataset(predict, dataset, cfg, None)
+        return None
+    with contextlib.closing(ResultsFile(output, key, resume)) as results:
         predict_dataset(predict, dataset, cfg, results)
-        if results is None:
-            return None
         seconds = time.monotonic() - start
         results.finish()
-        found = list(itertools.chain.from_iterable(results))
+        detections = list(itertools.chain.from_iterable(results))
     distributed.pause()    # metrics of large data sets take long
-    comparisons = compare(found, dataset.annotation_file, cfg.MODE_MASK)
+    comparisons = metric.compare(detections, dataset, cfg.MODE_MASK)
     without_masks = cfg.MODE_MASK and "segm" not in comparisons
-    report(f"{dataset.name}: {len(found)} detections in {len(dataset.records)} images, {seconds:.1f} s"
+    report(f"{dataset.name}: {len(detections)} detections in {len(dataset.records)} images, {seconds:.1f} s"
            + ("; its annotations have no masks, so only boxes are evaluated" if without_masks else "")
-           + "\n" + format_metrics(comparisons))
+           + "\n" + metric.format_metrics(comparisons))
     if output:
         draw_curves(comparisons, curves_path(output))
-    return {kind: found.metrics for kind, found in comparisons.items()}
+    return {kind: comparison.metrics for kind, comparison in comparisons.items()}
+
+
+def predict_dataset(predict, dataset, cfg, results):
+    """
+    Detect the objects in all images of a data set. An image that cannot be used is named on stderr and left out. The
+    ranks of a job share the batches out, and the chief collects their results in rounds.
+
+    Args:
+        predict (callable): of `inference.predictor.load_predictor`
+        dataset (data.Dataset): with category_ids and records
+        cfg: TEST, PREPROC and DATA
+        results (ResultsFile): is added to; images that it has are left out. None on all ranks but the chief
+
+    Raises:
+        UserError: more than a tenth of the images cannot be used
+    """
+    batches = distributed.gather(None if results is None else _batches_to_do(dataset.records, cfg, results))[0]
+    rounds = _rounds(batches)
+    stream = _detect(predict, dataset, cfg, list(itertools.chain.from_iterable(rounds)))
+    num_before = 0 if results is None else len(results)
+    distributed.progress()
+    with progress_bar(num_before + sum(map(len, rounds)), dataset.name, num_before) as bar:
+        for images in rounds:
+            _collect(_watched(itertools.islice(stream, len(images)), bar), results)
+
+
+def _batches_to_do(records, cfg, results):
+    """Returns: list of the batches, lists of the images' numbers, that have an image without results"""
+    def resized_shape(i):
+        return resize_shape(*records[i].size, cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
+
+    # images of one shape together: little padding in a batch, and few shapes that are new to TensorFlow
+    order = sorted(range(len(records)), key=resized_shape)
+    # whole batches, which are then the same for any number of ranks, and after an interruption
+    return [batch for batch in make_batches(order, cfg.TEST.IMS_PER_BATCH) if not all(i in results for i in batch)]
+
+
+def _rounds(batches):
+    """Returns: list of as many lists of images on every rank, those of this rank until the chief has their results"""
+    batches_a_round = 1 if distributed.size() == 1 else BATCHES_A_ROUND
+    return [list(itertools.chain.from_iterable(shared[distributed.rank()::distributed.size()]))
+            for shared in make_batches(batches, batches_a_round * distributed.size())]
+
+
+def _detect(predict, dataset, cfg, images):
+    """
+    Yields: for each of `images`, numbers of records, the number and the image's COCO results, or None for one that
+        cannot be used, which is named
+    """
+    def load(i):
+        return data.load_image(dataset.records[i].file_name, dataset.records[i].size)
+
+    def finish(i, _, detections):
+        return detections_to_coco(dataset.records[i].image_id, detections, dataset.category_ids)
+
+    num_bad = 0
+    for i, result in detect_stream(predict, images, cfg, load, finish):
+        if not isinstance(result, UserError):
+            yield i, result
+            continue
+        warn(f"left out: {result}")
+        num_bad += 1
+        if num_bad > MAX_BAD_IMAGES * len(images):
+            raise UserError(f"data set {dataset.name}: {num_bad} of {len(images)} images cannot be used, the last "
+                            f"because {result}")
+        yield i, None
+
+
+def _watched(stream, bar):
+    """Yields: what the stream does; each image moves the bar on, and tells the job that this rank goes on"""
+    for detected in stream:
+        yield detected
+        bar.update()
+        distributed.progress()
+
+
+def _collect(stream, results):
+    """Add what all ranks find in a round to the chief's results."""
+    found = [(i, result) for i, result in stream if result is not None]
+    for i, result in itertools.chain.from_iterable(distributed.gather(found)):
+        if results is not None:
+            results.add(i, result)

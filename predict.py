@@ -21,7 +21,7 @@ from inference.files import FilePredictor, expand_inputs, make_folder, name_outp
 from inference.profile import describe, measure
 from inference.results import has_partial, partial_path, remove_partial
 from inference.video import is_video
-from metrics.coco import curves_path
+from metrics.curves import curves_path
 from viz.detections import draw_detections
 from viz.window import Window
 from weights.files import digest, read_weights, save_weights

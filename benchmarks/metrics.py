@@ -25,8 +25,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tabulate import tabulate
 
-from metrics import coco as metrics
 from benchmarks import peak_gib
+from data.coco import load_coco
+from metrics import coco as metrics
 
 HEIGHT, WIDTH = 480, 640
 EDGES = (8, 300)        # range of the objects' edges, in pixels
@@ -110,9 +111,29 @@ def _pycocotools_set(truth, annotations):
     return coco
 
 
+def write_files(folder, truth, results):
+    """Write what both sides read, with empty files for the images. Returns: the paths of the json files of the two"""
+    for image in truth["images"]:
+        open(os.path.join(folder, image["file_name"]), "w").close()
+    paths = [os.path.join(folder, name) for name in ("truth.json", "results.json")]
+    for path, content in zip(paths, (truth, results)):
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(content, f)
+    return paths
+
+
+def run_ours(results, annotation_file, has_masks):
+    """Args, Returns: as `run_pycocotools`, with a Comparison of each kind"""
+    folder, name = os.path.split(annotation_file)
+    return metrics.compare(results, load_coco(folder, name.removesuffix(".json")), has_masks)
+
+
 def run_pycocotools(results, annotation_file, has_masks):
     """
-    Args: as `metrics.compare` takes them
+    Args:
+        results (list of dict): COCO results
+        annotation_file (str): of `write_files`
+        has_masks (bool): compare masks too
 
     Returns:
         dict of "bbox", and "segm" for masks, to a finished COCOeval
@@ -155,7 +176,7 @@ def measure(who, annotation_file, results_file, has_masks):
     """
     with open(results_file, encoding="utf-8") as f:
         results = json.load(f)
-    run, numbers = (metrics.compare, numbers_of_ours) if who == OURS else (run_pycocotools, numbers_of_pycocotools)
+    run, numbers = (run_ours, numbers_of_ours) if who == OURS else (run_pycocotools, numbers_of_pycocotools)
     start, cpu_start = time.perf_counter(), time.process_time()
     found = run(results, annotation_file, has_masks)
     return dict(seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - cpu_start, peak_gib=peak_gib(),
@@ -210,11 +231,8 @@ def main():
     truth = make_truth(rng, args.images, args.objects, args.classes)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        paths = [os.path.join(folder, name) for name in ("truth.json", "results.json")]
         results = make_results(rng, truth, args.detections, any(WHAT[what] for what in args.what))
-        for path, content in zip(paths, (truth, results)):
-            with open(path, "w", encoding="utf-8") as f:
-                json.dump(content, f)
+        paths = write_files(folder, truth, results)
         del truth, results
         for what in args.what:
             ours, reference = (measure_apart(who, *paths, WHAT[what]) for who in (OURS, REFERENCE))

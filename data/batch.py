@@ -1,4 +1,5 @@
 """A batch of training images: what the dataflow yields, and what the network is fed with."""
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +54,29 @@ def specs(mask_resolution=None):
     return [Spec(name, *field) for name, field in fields._asdict().items() if field is not None]
 
 
+@dataclass
+class Sample:
+    """
+    One image of a batch, with its n objects.
+
+    Attributes:
+        image: uint8 (h, w, 3)
+        image_id, seed (int)
+        is_portrait (bool): higher than wide
+        boxes: float32 (n, 4)
+        labels: int32 (n,)
+        masks: uint8 (n, M, M), or None
+    """
+
+    image: np.ndarray
+    image_id: int
+    seed: int
+    is_portrait: bool
+    boxes: np.ndarray
+    labels: np.ndarray
+    masks: np.ndarray
+
+
 def collate(samples):
     """
     Args:
@@ -62,7 +86,7 @@ def collate(samples):
         Batch
     """
     images, image_sizes = pad_batch([sample.image for sample in samples])
-    num_boxes = max(1, max(len(sample.boxes) for sample in samples))
+    num_boxes = max(1, *(len(sample.boxes) for sample in samples))
     return Batch(
         images, image_sizes,
         image_ids=np.array([sample.image_id for sample in samples], dtype=np.int64),

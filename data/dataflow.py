@@ -12,8 +12,6 @@ import contextlib
 import heapq
 import itertools
 import signal
-import traceback
-from dataclasses import dataclass
 
 from common import UserError
 
@@ -21,12 +19,11 @@ import numpy as np
 from tensorpack.dataflow import DataFlow, DataFlowTerminated, MapData, MultiProcessMapData, ProxyDataFlow
 from tensorpack.utils import logger
 
-from data import augment
 from data.batch import collate
-from data.images import load_image, resize_image, resize_shape
+from data.mapper import BadFile, Failure, TrainMapper
+from data.records import records_with_masks
 from data.workers import prepare_worker
 
-CROWD_LABEL = -1         # of crowd regions in gt_labels
 MAX_BAD_SHARE = 0.1      # of the image files; beyond it training stops
 MIN_BAD_FILES = 20       # before the share counts, unless all files have been seen
 
@@ -46,20 +43,13 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
             of each it took. The stream goes on behind them: no image of a pass comes twice, and none is left out.
 
     Returns:
-        DataFlow of the fields of `Batch`, as lists; gt_masks only with MODE_MASK.
-
-        It ends with DataFlowTerminated after an exception, which is then its attribute `error`.
+        DataFlow of the fields of `Batch`, as lists; gt_masks only with MODE_MASK, for which objects without a mask are
+        left out. It ends with DataFlowTerminated after an exception, which is then its attribute `error`.
 
     Raises:
-        UserError: there is no image to train on
+        UserError: there is no image to train on, or too many objects lack a mask
     """
-    records = [record for dataset in datasets for record in dataset.records]
-    if cfg.DATA.FILTER_EMPTY:
-        records = [record for record in records if not record.is_crowd.all()]
-    if not records:
-        files = ", ".join(dataset.annotation_file for dataset in datasets)
-        raise UserError(f"{files}: no image to train on; annotate objects, or set DATA.FILTER_EMPTY=False to train "
-                        "on images without any")
+    records = _training_records(cfg, datasets)
     mapper = TrainMapper(cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE,
                          cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None)
     batch_size, num_workers = cfg.TRAIN.IMS_PER_GPU, cfg.DATA.NUM_WORKERS
@@ -73,112 +63,18 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
     return TrainDataFlow(_Batches(_GoodOnly(flow, len(records)), batch_size))
 
 
-# one image --------------------------------------------------------------------------------------------------------
-@dataclass
-class Sample:
-    """An augmented image: uint8 (h, w, 3), and its n boxes (n, 4), labels (n,), and masks (n, M, M) or None."""
-
-    image: np.ndarray
-    image_id: int
-    seed: int
-    is_portrait: bool
-    boxes: np.ndarray
-    labels: np.ndarray
-    masks: np.ndarray
-
-
-@dataclass
-class BadFile:
-    """Takes the place of a `Sample` whose file cannot be used."""
-
-    path: str
-    reason: str
-
-
-@dataclass
-class Failure:
-    """Takes the place of a `Sample` when there is an error in the program, which must not die with its process."""
-
-    traceback: str
-
-
-class TrainMapper:
-    """
-    Reads and augments one image: a random size, and a flip in half of the cases.
-
-    Args:
-        short_edge_range: shortest and longest short edge in pixels, drawn uniformly
-        max_size (int): longest long edge in pixels
-        mask_resolution (int): M of the box-frame masks, or None for no masks
-    """
-
-    def __init__(self, short_edge_range, max_size, mask_resolution):
-        self.short_edge_range = tuple(short_edge_range)
-        self.max_size = max_size
-        self.mask_resolution = mask_resolution
-
-    def __call__(self, datapoint):
-        """
-        Args:
-            datapoint: [index, record, seed]
-
-        Returns:
-            [index, Sample | BadFile | Failure]
-        """
-        index, record, seed = datapoint
-        try:
-            return [index, self.make_sample(record, seed)]
-        except UserError as e:
-            return [index, BadFile(record.file_name, str(e))]
-        except Exception:    # noqa: B902  (any other error would end the worker, and the training would wait forever)
-            return [index, Failure(traceback.format_exc())]
-
-    def make_sample(self, record, seed):
-        """
-        Args:
-            record (Record)
-            seed (int): of the random choices
-
-        Returns:
-            Sample
-
-        Raises:
-            UserError: the file cannot be used; the message starts with its path
-        """
-        rng = np.random.default_rng(seed)
-        short_edge = int(rng.integers(self.short_edge_range[0], self.short_edge_range[1], endpoint=True))
-        flip = rng.random() < 0.5
-
-        old_size = record.height, record.width
-        image = load_image(record.file_name, old_size)
-        new_size = resize_shape(*old_size, short_edge, self.max_size)
-        image = resize_image(image, *new_size)
-        boxes = augment.resize_boxes(record.boxes, old_size, new_size)
-        masks = self._make_masks(record)
-        if flip:
-            image, boxes = augment.flip_image(image), augment.flip_boxes(boxes, new_size[1])
-            masks = None if masks is None else augment.flip_masks(masks)
-        labels = np.where(record.is_crowd, CROWD_LABEL, record.labels).astype(np.int32)
-        return Sample(image, record.image_id, seed, _is_portrait(record), boxes, labels, masks)
-
-    def _make_masks(self, record):
-        """Returns: uint8 (n, M, M) box-frame masks, zeros for crowds; None without mask_resolution"""
-        if self.mask_resolution is None:
-            return None
-        masks = np.zeros((len(record.boxes), self.mask_resolution, self.mask_resolution), dtype=np.uint8)
-        for i in np.flatnonzero(~record.is_crowd):
-            try:
-                masks[i] = augment.box_frame_mask(record.segmentations[i], record.boxes[i],
-                                                  (record.height, record.width), self.mask_resolution)
-            except ValueError as e:
-                raise UserError(f"{record.file_name}: object {i + 1} has a broken segmentation ({e}); "
-                                "mend its annotation") from None
-        return masks
-
-
-# the stream -------------------------------------------------------------------------------------------------------
-def _is_portrait(record):
-    return record.height > record.width
+def _training_records(cfg, datasets):
+    if cfg.MODE_MASK:
+        records = [record for dataset in datasets for record in records_with_masks(dataset)]
+    else:
+        records = [record for dataset in datasets for record in dataset.records]
+    if cfg.DATA.FILTER_EMPTY:
+        records = [record for record in records if not record.is_crowd.all()]
+    if not records:
+        files = ", ".join(dataset.annotation_file for dataset in datasets)
+        raise UserError(f"{files}: no image to train on; annotate objects, or set DATA.FILTER_EMPTY=False to train "
+                        "on images without any")
+    return records
 
 
 class _Order(DataFlow):
@@ -212,7 +108,7 @@ class _Order(DataFlow):
         """
         Yields: groups of `size` of the `images`, of one orientation; `waiting` has those of each that are no group yet
         """
-        is_portrait = [_is_portrait(record) for record in self._records]
+        is_portrait = [record.is_portrait for record in self._records]
         while True:
             # where groups were larger before, several may be waiting
             for group in waiting.values():

@@ -42,7 +42,7 @@ def _read(path):
 def _decode(path, content, flags):
     """Returns: uint8 (h, w, 3) of the bytes of a file; `flags` are those of cv2.imdecode"""
     try:
-        # unlike imread, imdecode refuses a JPEG file that is cut short
+        # libpng and libjpeg print lines of their own on a broken file; unlike imread, imdecode refuses a cut JPEG
         with silenced_native():
             image = cv2.imdecode(content, flags) if content.size else None
     except cv2.error:

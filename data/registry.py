@@ -1,48 +1,51 @@
 """Finds data sets by name: registered ones, and COCO-format folders below DATA.BASEDIR."""
 import os
+from collections.abc import Callable, Sequence
 
-import common  # noqa: F401
 from common import UserError
-from data import coco
+
+from data.coco import load_coco
+from data.records import Dataset
 
 _LOADERS = {}
 
 
-def register(name, loader):
+def register(name: str, loader: Callable[[str, str], Dataset]):
     """
     Make a data set known by a name, which DATA.TRAIN and DATA.VAL then take. A name registered again is replaced.
 
     Args:
-        name (str)
-        loader (callable): `loader(basedir, name)` returns a `Dataset`; basedir is DATA.BASEDIR
+        loader: from the folder, which is DATA.BASEDIR unless the name is given with another, and the name
     """
     _LOADERS[name] = loader
 
 
-def load_datasets(cfg, names):
+def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
     """
     Load data sets that share their categories.
 
     Args:
-        cfg (AttrDict): DATA.BASEDIR and MODE_MASK are read
-        names (sequence of str): registered names, or COCO-format ones below DATA.BASEDIR
+        cfg (AttrDict): DATA.BASEDIR is read
+        names: registered names, or COCO-format ones, below DATA.BASEDIR; FOLDER/NAME is NAME in a folder of its own,
+            absolute or below DATA.BASEDIR
 
     Returns:
-        list[Dataset], in the order of names. With MODE_MASK, objects without a segmentation are dropped.
+        in the order of names
 
     Raises:
         UserError: a data set is not there, cannot be used, or has other categories than the first
     """
     basedir = os.path.expanduser(cfg.DATA.BASEDIR)
+    names = [os.path.expanduser(name) for name in names]
     datasets = [_load(basedir, name) for name in names]
+    for dataset, name, label in zip(datasets, names, _labels(basedir, names)):
+        if os.sep in name:
+            dataset.name = label
     _check_same_categories(datasets)
-    if cfg.MODE_MASK:
-        for dataset in datasets:
-            coco.drop_objects_without_mask(dataset)
     return datasets
 
 
-def fill_categories(cfg, datasets):
+def fill_categories(cfg, datasets: list[Dataset]):
     """
     Set DATA.CLASS_NAMES and DATA.CATEGORY_IDS from data sets.
 
@@ -50,7 +53,7 @@ def fill_categories(cfg, datasets):
 
     Args:
         cfg (AttrDict): not frozen, or already filled with the same
-        datasets (list[Dataset]): at least one
+        datasets: at least one
 
     Raises:
         UserError: the data sets differ in their categories, or from DATA.CLASS_NAMES when that is set
@@ -67,9 +70,24 @@ def fill_categories(cfg, datasets):
 
 
 def _load(basedir, name):
-    if name in _LOADERS:
-        return _LOADERS[name](basedir, name)
-    return coco.load_coco(basedir, name, registered=sorted(_LOADERS))
+    folder, base = os.path.split(os.path.join(basedir, name))
+    if base in _LOADERS:
+        return _LOADERS[base](folder, base)
+    return load_coco(basedir, name, registered=sorted(_LOADERS))
+
+
+def _labels(basedir, names):
+    """
+    Returns: list of what the results of each data set are called: its name, or as many last parts of FOLDER/NAME as tell
+        the data sets apart, two at least
+    """
+    paths = [os.path.abspath(os.path.join(basedir, name)) for name in names]
+    for num_parts in range(2, max([2, *(path.count(os.sep) for path in paths)]) + 1):
+        labels = ["_".join(path.split(os.sep)[-num_parts:]) if os.sep in name else name
+                  for name, path in zip(names, paths)]
+        if len(set(zip(labels, paths))) == len(set(labels)):
+            return labels
+    raise UserError(f"data sets {', '.join(names)}: two cannot be told apart in the names of results; rename a folder")
 
 
 def _check_same_categories(datasets):
@@ -90,9 +108,9 @@ def _shorten(names, limit=10):
 
 
 def _load_shapes(basedir, name):
-    from data import shapes    # only imported when used
+    from data import shapes  # only imported when used
     shapes.ensure_rendered(basedir)
-    dataset = coco.load_coco(basedir, name.removeprefix("shapes_"))
+    dataset = load_coco(basedir, name.removeprefix("shapes_"))
     dataset.name = name
     return dataset
 

@@ -1,2 +1,27 @@
-"""How good detections are."""
+"""
+How good detections are: a data set names its metric, which is found here.
+
+A metric is a module with `compare(results, dataset, has_masks)`, which returns a dict of "bbox" and maybe "segm" to
+comparisons, and with `format_metrics` for tables of these. A comparison has `metrics`, a dict of names to values, and
+what `curves` draws.
+"""
 import common  # noqa: F401  (prepares TensorFlow before anything else imports it)
+from common import UserError
+
+from metrics import coco
+
+BY_NAME = {"coco": coco}
+
+
+def find_metric(dataset):
+    """
+    Returns:
+        module: of the metric that a data set (data.Dataset) names
+
+    Raises:
+        UserError: there is none of that name
+    """
+    if dataset.metric not in BY_NAME:
+        raise UserError(f"data set {dataset.name}: there is no metric {dataset.metric!r}; its reader must name one of "
+                        + ", ".join(BY_NAME))
+    return BY_NAME[dataset.metric]

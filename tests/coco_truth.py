@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pycocotools.mask as mask_util
 
+from data.coco import load_coco
 from inference.detections import Detections, detections_to_coco
 
 HEIGHT, WIDTH = 60, 80
@@ -21,8 +22,22 @@ def place(mask, x, y):
     return whole
 
 
-def write_truth(path):
-    """Two images: a square as a polygon, two rings as RLE, a crowd as uncompressed RLE. Annotation ids begin at 0."""
+def load(folder, content):
+    """Write COCO's dict as folder/gt.json, with empty files for its images. Returns: the Dataset read from it"""
+    for image in content["images"]:
+        image.setdefault("file_name", f"{image['id']}.png")
+        (folder / image["file_name"]).touch()
+    (folder / "gt.json").write_text(json.dumps(content))
+    return load_coco(str(folder), "gt")
+
+
+def make_truth():
+    """
+    Two images: a square as a polygon, two rings as RLE, a crowd as uncompressed RLE. Annotation ids begin at 0.
+
+    Returns:
+        dict, as COCO has it
+    """
     def rle(whole):
         encoded = mask_util.encode(whole)
         return {"size": encoded["size"], "counts": encoded["counts"].decode()}
@@ -41,9 +56,8 @@ def write_truth(path):
     for i, annotation in enumerate(annotations):
         annotation.setdefault("iscrowd", 0)
         annotation["id"] = i
-    path.write_text(json.dumps({
-        "images": [dict(id=i, file_name=f"{i}.png", height=HEIGHT, width=WIDTH) for i in (1, 2)],
-        "categories": [dict(id=3, name="circle"), dict(id=7, name="square")], "annotations": annotations}))
+    return {"images": [{"id": i, "height": HEIGHT, "width": WIDTH} for i in (1, 2)],
+            "categories": [{"id": 3, "name": "circle"}, {"id": 7, "name": "square"}], "annotations": annotations}
 
 
 def perfect_results():

@@ -1,27 +1,32 @@
 """From data sets to results and metrics, with a stand-in for the network."""
 import contextlib
+import dataclasses
 import json
-import types
 
 import common
+
 import cv2
 import numpy as np
 import pytest
 
 import eval as evaluation
-from coco_truth import HEIGHT, WIDTH, write_truth
+from coco_truth import load, make_truth
 from fake_network import fake_predict
 from inference.results import ResultsFile
 
 
 def make_dataset(folder, sizes):
-    records = []
-    for i, (height, width) in enumerate(sizes):
-        path = str(folder / f"{i}.png")
-        cv2.imwrite(path, np.full((height, width, 3), i, np.uint8))
-        records.append(types.SimpleNamespace(file_name=path, image_id=100 + i, height=height, width=width))
-    return types.SimpleNamespace(name="tiny", class_names=("circle", "square"), category_ids=(3, 7), records=records,
-                                 annotation_file=str(folder / "gt.json"))
+    """A data set of grey images, each lighter than the one before, without objects."""
+    content = {"images": [{"id": 100 + i, "height": height, "width": width} for i, (height, width) in enumerate(sizes)],
+               "annotations": [], "categories": make_truth()["categories"]}
+    return with_images(load(folder, content))
+
+
+def with_images(dataset):
+    """Returns: the data set, with grey pictures in the files of its images"""
+    for i, record in enumerate(dataset.records):
+        cv2.imwrite(record.file_name, np.full((*record.size, 3), i, np.uint8))
+    return dataset
 
 
 def predict_all(predict, dataset, small_config):
@@ -48,19 +53,36 @@ def test_a_data_sets_results_come_in_its_order_with_any_batch_size(tmp_path, sma
     assert [round(r["bbox"][3]) for r in results] == [1, 2, 3, 4, 5]
 
 
+def test_ranks_share_all_batches_out_in_rounds_of_the_same_number(monkeypatch):
+    batches = [[2 * i, 2 * i + 1] for i in range(37)]
+    monkeypatch.setattr(evaluation.distributed, "size", lambda: 2)
+    shares = []
+    for rank in range(2):
+        monkeypatch.setattr(evaluation.distributed, "rank", lambda rank=rank: rank)
+        shares.append(evaluation._rounds(batches))
+    assert [[len(images) for images in rounds] for rounds in shares] == [[16, 16, 6], [16, 16, 4]]
+    assert sorted(i for rounds in shares for images in rounds for i in images) == list(range(74))
+
+
+def test_an_unknown_metric_is_refused_before_the_work(tmp_path, small_config):
+    dataset = dataclasses.replace(make_dataset(tmp_path, [(20, 20)]), metric="cocoo")
+    with pytest.raises(common.UserError, match="data set gt: there is no metric 'cocoo'; .* coco"):
+        evaluation.evaluate_dataset(None, dataset, small_config)
+
+
 def test_an_image_that_cannot_be_read_is_named_and_left_out(tmp_path, small_config, capsys):
     dataset = make_dataset(tmp_path, [(20, 20)] * 11)
-    (tmp_path / "3.png").write_bytes(b"no image")
+    (tmp_path / "103.png").write_bytes(b"no image")
     results = predict_all(fake_predict([(0, 0, 9, 9)]), dataset, small_config)
     assert len(results) == 10
     lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1 and "3.png" in lines[0]
+    assert len(lines) == 1 and "103.png" in lines[0]
 
 
 def test_many_images_that_cannot_be_read_end_the_evaluation(tmp_path, small_config):
     dataset = make_dataset(tmp_path, [(20, 20)] * 4)
-    (tmp_path / "3.png").write_bytes(b"no image")
-    with pytest.raises(common.UserError, match="3.png"):
+    (tmp_path / "103.png").write_bytes(b"no image")
+    with pytest.raises(common.UserError, match="103.png"):
         predict_all(fake_predict([]), dataset, small_config)
 
 
@@ -72,13 +94,11 @@ def test_an_image_of_another_size_than_its_annotation_is_not_evaluated(tmp_path,
 
 
 def test_evaluating_a_data_set_writes_its_results_and_reports_each_class(tmp_path, small_config):
-    dataset = make_dataset(tmp_path, [(HEIGHT, WIDTH)] * 2)
-    for i, record in enumerate(dataset.records, 1):
-        record.image_id = i
-    write_truth(tmp_path / "gt.json")
+    dataset = with_images(load(tmp_path, make_truth()))
     texts = []
     out = tmp_path / "out.json"
-    metrics = evaluation.evaluate_dataset(fake_predict([(30, 15, 90, 75)]), dataset, small_config, str(out), texts.append)
+    predict = fake_predict([(30, 15, 90, 75)])
+    metrics = evaluation.evaluate_dataset(predict, dataset, small_config, str(out), texts.append)
     results = json.loads(out.read_text())
     assert [r["image_id"] for r in results] == [1, 2]
     np.testing.assert_allclose(results[0]["bbox"], [20, 10, 40, 40], atol=1e-3)

@@ -3,6 +3,7 @@ import argparse
 
 import common
 from common import UserError
+
 from data.shapes.render import NUM_TRAIN, NUM_VAL, SEED, render_dataset
 
 

@@ -1,5 +1,4 @@
 """The benchmark of metrics."""
-import json
 import sys
 
 import numpy as np
@@ -44,10 +43,7 @@ def test_random_detections_are_partly_right():
 def test_the_two_sides_run_in_a_process_of_their_own_on_what_the_files_hold(tmp_path):
     rng = np.random.default_rng(0)
     truth = metrics.make_truth(rng, num_images=20, num_objects=150, num_classes=3)
-    paths = [str(tmp_path / name) for name in ("truth.json", "results.json")]
-    for path, content in zip(paths, (truth, metrics.make_results(rng, truth, 40, with_masks=False))):
-        with open(path, "w") as f:
-            json.dump(content, f)
+    paths = metrics.write_files(tmp_path, truth, metrics.make_results(rng, truth, 40, with_masks=False))
     ours = metrics.measure_apart("metrics.py", *paths, False)
     stats, precision, recall = ours["numbers"]["bbox"]
     assert 0.1 < stats[1] < 1 and precision.shape == (10, 101, 3) and recall.shape == (10, 3)

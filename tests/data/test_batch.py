@@ -1,4 +1,5 @@
 import common  # noqa: F401
+
 import numpy as np
 
 from data.batch import Batch, pad_batch, specs

@@ -2,20 +2,21 @@ import itertools
 import json
 import os
 
+from common import UserError
+
 import numpy as np
 import pycocotools.mask as mask_utils
 import pytest
 
 import data
 from coco_folder import HEIGHT, SQUARE, WIDTH, make_annotation, make_content, write
-from common import UserError
-from data import coco
+from data import coco, records
 
 
 @pytest.fixture
 def warnings(monkeypatch):
     lines = []
-    monkeypatch.setattr(coco.logger, "warn", lines.append)
+    monkeypatch.setattr(records.logger, "warn", lines.append)
     return lines
 
 
@@ -51,9 +52,16 @@ def test_boxes_become_corners_clipped_to_the_image(tmp_path):
     assert record.boxes.tolist() == [[10, 10, 30, 30], [0, 50.5, WIDTH, HEIGHT]]
 
 
-def test_polygons_become_float32_arrays(tmp_path):
+def test_boxes_and_areas_are_kept_as_annotated(tmp_path):
+    record = load_with_annotation(tmp_path, bbox=[-5, 50.5, 200, 20.3], area=None).records[0]
+    assert record.bboxes.dtype == record.areas.dtype == np.float64
+    assert record.bboxes.tolist() == [[10, 10, 20, 20], [-5, 50.5, 200, 20.3]]
+    assert record.areas.tolist() == [400, 200 * 20.3]
+
+
+def test_polygons_become_arrays_with_all_their_digits(tmp_path):
     (segmentation,) = load(tmp_path, make_content()).records[0].segmentations
-    assert len(segmentation) == 1 and segmentation[0].dtype == np.float32
+    assert len(segmentation) == 1 and segmentation[0].dtype == np.float64
     assert segmentation[0].tolist() == SQUARE
 
 
@@ -162,6 +170,9 @@ def test_a_file_that_is_not_cocos_is_refused_in_one_line(tmp_path, text, message
     ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": [5]}}, "do not add up"),
     ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": [-5, WIDTH * HEIGHT + 5]}}, "do not add up"),
     ({"segmentation": {"size": [HEIGHT, WIDTH]}}, "no counts"),
+    ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": "0123oooo"}}, "do not add up"),
+    ({"segmentation": [[1, 2, 3, 4, 5, 1e9]]}, "far outside"),
+    ({"area": "large"}, "area is large, not a number"),
 ])
 def test_a_bad_annotation_is_skipped_with_one_line_that_names_it(tmp_path, warnings, changes, reason):
     dataset = load_with_annotation(tmp_path, **changes)
@@ -199,20 +210,22 @@ def test_more_than_20_bad_annotations_end_in_their_total(tmp_path, warnings):
     ({"width": 80.5}, "height and width"),
     ({"height": "60"}, "height and width"),
     ({"id": 2}, "its id appears twice"),
-    ({"id": "1"}, "no number"),
+    ({"id": "0021"}, "\"id\" is \"0021\", not a whole number"),
+    ({"id": 2 ** 63}, "not a whole number"),
     ({"file_name": None}, "file_name is None"),
     ({"file_name": "absent.jpg"}, "there is no file"),
     ({"file_name": "/etc/hostname"}, "leads out of"),
     ({"file_name": "../outside.jpg"}, "leads out of"),
     ({"file_name": "a/../../outside.jpg"}, "leads out of"),
-    ({"file_name": "link.jpg"}, "a link that leads out of the data set"),
-    ({"file_name": "linked_folder/outside.jpg"}, "a link that leads out of the data set"),
+    ({"file_name": "linked_folder/../../outside.jpg"}, "leads out of"),
+    ({"file_name": "."}, "there is no file"),
+    ({"file_name": "broken_link.jpg"}, "there is no file"),
 ])
 def test_a_bad_image_is_skipped_with_its_annotations_and_one_line(tmp_path, warnings, changes, reason):
     basedir = tmp_path / "set"
     path = write(basedir, make_content(20))
     (tmp_path / "outside.jpg").write_bytes((basedir / "train" / "1.jpg").read_bytes())
-    (basedir / "train" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    (basedir / "train" / "broken_link.jpg").symlink_to(tmp_path / "nowhere.jpg")
     (basedir / "train" / "linked_folder").symlink_to(tmp_path)
     content = make_content(21)
     content["images"][20].update(changes)
@@ -234,18 +247,30 @@ def test_annotations_of_a_bad_image_go_with_it(tmp_path, warnings):
     assert len(warnings) == 1
 
 
-def test_links_inside_of_the_data_set_are_followed(tmp_path):
-    write(tmp_path, make_content(1), images="images/all")
-    (tmp_path / "train").mkdir()
-    (tmp_path / "train" / "1.jpg").symlink_to(tmp_path / "images" / "all" / "1.jpg")
-    assert len(coco.load_coco(str(tmp_path), "train").records) == 1
-
-
-def test_the_image_folder_itself_may_be_a_link(tmp_path):
-    write(tmp_path / "set", make_content(1))
+def test_images_and_folders_may_be_links_to_elsewhere(tmp_path):
+    content = make_content(4)
+    path = write(tmp_path / "set", content)
     os.rename(tmp_path / "set" / "train", tmp_path / "elsewhere")
-    (tmp_path / "set" / "train").symlink_to(tmp_path / "elsewhere")
-    assert len(coco.load_coco(str(tmp_path / "set"), "train").records) == 1
+    (tmp_path / "set" / "real").mkdir()
+    (tmp_path / "set" / "train").symlink_to(tmp_path / "set" / "real")
+    (tmp_path / "set" / "real" / "sub").symlink_to(tmp_path / "elsewhere")
+    for image in content["images"][:2]:
+        (tmp_path / "set" / "real" / image["file_name"]).symlink_to(tmp_path / "elsewhere" / image["file_name"])
+    for image in content["images"][2:]:
+        image["file_name"] = "sub/" + image["file_name"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    loaded = coco.load_coco(str(tmp_path / "set"), "train").records
+    assert [os.path.isfile(record.file_name) for record in loaded] == [True] * 4
+
+
+def test_ids_that_are_texts_are_refused_in_one_line(tmp_path):
+    content = make_content(4)
+    path = write(tmp_path, content)
+    for image in content["images"]:
+        image["id"] = f"{image['id']:04}"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError, match="4 of 4 images .* first is image number 1: .*\"0001\", not a whole number"):
+        coco.load_coco(str(tmp_path), "train")
 
 
 def test_more_than_a_tenth_of_bad_images_is_refused(tmp_path):
@@ -255,27 +280,3 @@ def test_more_than_a_tenth_of_bad_images_is_refused(tmp_path):
     with pytest.raises(UserError, match="2 of 10 images cannot be used, more than 10%") as error:
         coco.load_coco(str(tmp_path), "train")
     assert str(path) in str(error.value)
-
-
-# masks ------------------------------------------------------------------------------------------------------------
-def test_objects_without_a_mask_are_dropped_where_masks_are_needed(tmp_path, warnings):
-    dataset = load_with_annotation(tmp_path, segmentation=None)
-    coco.drop_objects_without_mask(dataset)
-    record = dataset.records[0]
-    assert len(record.boxes) == len(record.labels) == len(record.is_crowd) == len(record.segmentations) == 1
-    assert len(warnings) == 1 and "object 2 of image 1" in warnings[0]
-
-
-def test_crowds_need_no_mask(tmp_path):
-    dataset = load_with_annotation(tmp_path, segmentation=None, iscrowd=1)
-    coco.drop_objects_without_mask(dataset)
-    assert len(dataset.records[0].labels) == 2
-
-
-def test_a_data_set_of_boxes_alone_cannot_train_masks(tmp_path):
-    content = make_content(5)
-    for annotation in content["annotations"]:
-        del annotation["segmentation"]
-    dataset = load(tmp_path, content)
-    with pytest.raises(UserError, match="set MODE_MASK=False"):
-        coco.drop_objects_without_mask(dataset)

@@ -2,6 +2,8 @@ import itertools
 import struct
 
 import common  # noqa: F401
+from common import UserError
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,6 @@ from hypothesis import given, strategies as st
 
 import data
 from coco_folder import write_image
-from common import UserError
 from data.images import resize_shape
 
 

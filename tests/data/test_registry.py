@@ -1,8 +1,9 @@
+from common import UserError
+
 import pytest
 
 import data
 from coco_folder import make_content, write
-from common import UserError
 from config import config
 from data import registry
 
@@ -68,11 +69,46 @@ def test_a_frozen_config_with_the_same_categories_is_accepted(cfg, tmp_path):
     data.fill_categories(cfg, datasets)
 
 
-@pytest.mark.parametrize("mode_mask, num_objects", [(True, 19), (False, 20)])
-def test_objects_without_a_mask_count_only_where_masks_are_trained(cfg, tmp_path, mode_mask, num_objects):
-    content = make_content(20)
-    content["annotations"][0]["segmentation"] = None
-    write(tmp_path, content)
-    cfg.MODE_MASK = mode_mask
-    (dataset,) = data.load_datasets(cfg, ["train"])
-    assert sum(len(r.labels) for r in dataset.records) == num_objects
+def test_data_sets_may_lie_in_folders_of_their_own(cfg, tmp_path):
+    write(tmp_path, make_content(1))
+    write(tmp_path / "other", make_content(2))
+    write(tmp_path / "a, b" / "c", make_content(3))
+    names = ["train", "other/train", str(tmp_path / "a, b" / "c" / "train")]
+    datasets = data.load_datasets(cfg, names)
+    assert [len(dataset.records) for dataset in datasets] == [1, 2, 3]
+    assert [dataset.name for dataset in datasets] == ["train", "other_train", "c_train"]
+
+
+def test_data_sets_of_one_name_in_two_folders_of_one_name_are_told_apart(cfg, tmp_path):
+    for folder in ("a/set", "b/set"):
+        write(tmp_path / folder, make_content(1))
+    names = [f"{tmp_path}/a/set/train", "b/set/train", "b/set/../set/train"]
+    assert [d.name for d in data.load_datasets(cfg, names)] == ["a_set_train", "b_set_train", "b_set_train"]
+
+
+def test_a_home_folder_is_found(cfg, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "mine", make_content(1))
+    assert data.load_datasets(cfg, ["~/mine/train"])[0].name == "mine_train"
+
+
+def test_a_name_with_a_folder_may_be_so_below_the_folder_of_annotations(cfg, tmp_path):
+    write(tmp_path, make_content(1), name="sub/train", annotations="annotations/{}.json")
+    (record,) = data.load_datasets(cfg, ["sub/train"])[0].records
+    assert record.file_name == str(tmp_path / "sub" / "train" / "1.jpg")
+
+
+@pytest.mark.parametrize("name, message", [
+    ("/nowhere/train", "data set /nowhere/train: /nowhere is not a folder; correct the path"),
+    ("other/val", "data set other/val: none of .* is in .*other; correct the path")])
+def test_a_data_set_that_is_not_in_its_folder_is_named(cfg, tmp_path, name, message):
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UserError, match=message):
+        data.load_datasets(cfg, [name])
+
+
+def test_a_registered_loader_is_called_with_the_folder_of_its_name(cfg, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_LOADERS", {})
+    data.register("mine", lambda folder, name: data.Dataset(name, ("a",), (1,), folder, []))
+    (dataset,) = data.load_datasets(cfg, ["/data/other/mine"])
+    assert (dataset.name, dataset.annotation_file) == ("other_mine", "/data/other")

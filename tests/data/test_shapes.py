@@ -1,14 +1,17 @@
 import json
 import os
 
+from common import UserError
+
 import cv2
 import numpy as np
+import pycocotools.mask as mask_utils
 import pytest
 
 import data
-from common import UserError
 from config import config
-from data import augment, coco
+from data import coco, records
+from data.segmentation import to_rle
 from data.shapes import render as shapes
 
 NUM_TRAIN, NUM_VAL = 40, 6
@@ -37,7 +40,7 @@ def annotations_of(folder):
 def decode(segmentation):
     box = (0, 0, shapes.WIDTH, shapes.HEIGHT)
     if isinstance(segmentation, dict):
-        return augment.decode_rle(segmentation).astype(bool)
+        return mask_utils.decode(to_rle(segmentation, shapes.HEIGHT, shapes.WIDTH)).astype(bool)
     polygons = [np.array(p).reshape(-1, 2) for p in segmentation]
     # independent of pycocotools: is the centre of a pixel inside
     return np.array([[any(cv2.pointPolygonTest(p.astype(np.float32), (x + 0.5, y + 0.5), False) > 0 for p in polygons)
@@ -62,7 +65,7 @@ def test_seed_split_and_index_each_change_the_image(other):
 
 # content ----------------------------------------------------------------------------------------------------------
 def test_the_data_set_loads_as_coco_without_a_warning(folder, monkeypatch):
-    monkeypatch.setattr(coco.logger, "warn", pytest.fail)
+    monkeypatch.setattr(records.logger, "warn", pytest.fail)
     dataset = coco.load_coco(str(folder), "train")
     assert len(dataset.records) == NUM_TRAIN and dataset.class_names == shapes.CLASS_NAMES
 

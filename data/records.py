@@ -1,0 +1,139 @@
+"""Data sets in memory, for training and for the metrics; and what a reader of annotations leaves out."""
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from common import UserError
+
+import numpy as np
+from tensorpack.utils import logger
+
+MAX_BAD_SHARE = 0.1      # of a file's images or annotations; beyond it the file is taken to be wrong as a whole
+MAX_BAD_LINES = 20       # printed for one file
+
+
+@dataclass
+class Record:
+    """
+    One image and its n annotated objects, in the order of the annotation file.
+
+    Attributes:
+        file_name: absolute path
+        image_id: of 64 bits
+        height, width: pixels, according to the annotations
+        bboxes: float64 (n, 4) x, y, width, height, as annotated
+        areas: float64 (n,) square pixels, as annotated, or else of the box
+        labels: int32 (n,) in 1..N
+        is_crowd: bool (n,), a region of many objects and not one
+        segmentations: of n; each None, a list of polygons (float64 x, y, x, y, ...) or COCO's RLE as a dict with "size"
+            and "counts", where counts is a list, or a string when compressed
+    """
+
+    file_name: str
+    image_id: int
+    height: int
+    width: int
+    bboxes: np.ndarray
+    areas: np.ndarray
+    labels: np.ndarray
+    is_crowd: np.ndarray
+    segmentations: list
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width"""
+        return self.height, self.width
+
+    @property
+    def is_portrait(self) -> bool:
+        return self.height > self.width
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """float32 (n, 4) x1, y1, x2, y2, clipped to the image"""
+        corners = np.concatenate([self.bboxes[:, :2], self.bboxes[:, :2] + self.bboxes[:, 2:]], axis=1)
+        return np.clip(corners, 0, [self.width, self.height] * 2).astype(np.float32)
+
+    def select(self, keep: np.ndarray) -> Record:
+        """Returns: the image with those objects alone that `keep`, bool (n,), says"""
+        return dataclasses.replace(
+            self, bboxes=self.bboxes[keep], areas=self.areas[keep], labels=self.labels[keep],
+            is_crowd=self.is_crowd[keep], segmentations=[s for s, kept in zip(self.segmentations, keep) if kept])
+
+
+@dataclass
+class Dataset:
+    """
+    A data set in memory.
+
+    Attributes:
+        name: what its results are called
+        class_names: of the classes 1..N, without the background
+        category_ids: the id in the file of each class, ascending
+        annotation_file: path of the file that it was read from
+        records: one for each image
+        metric: the name in `metrics` of what detections are judged by
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    annotation_file: str
+    records: list[Record]
+    metric: str = "coco"
+
+
+class Unusable(Exception):
+    """Why one image, annotation or object cannot be used."""
+
+
+class Skipped:
+    """
+    Counts what is skipped of one file, says so, and gives up when it is too much.
+
+    Args:
+        kind (str): what is counted, in the singular
+        path (str): of the file
+        total (int): how many the file has
+        remedy (str): what to do when it is too much
+    """
+
+    def __init__(self, kind, path, total, remedy="mend the file"):
+        self.kind, self.path, self.total, self.remedy = kind, path, total, remedy
+        self.count = 0
+        self.first = None
+
+    def add(self, item, reason):
+        self.count += 1
+        self.first = self.first or f"{self.kind} {item}: {reason}"
+        if self.count <= MAX_BAD_LINES:
+            logger.warn(f"{self.path}: skipped {self.kind} {item}: {reason}")
+
+    def finish(self):
+        """Raises: UserError: more than a tenth of all were skipped"""
+        if self.count > MAX_BAD_LINES:
+            logger.warn(f"{self.path}: skipped {self.count} of {self.total} {self.kind}s in all")
+        if self.count > MAX_BAD_SHARE * self.total:
+            raise UserError(f"{self.path}: {self.count} of {self.total} {self.kind}s cannot be used, more than "
+                            f"{MAX_BAD_SHARE:.0%}, the first is {self.first}; {self.remedy}")
+
+
+def records_with_masks(dataset: Dataset) -> list[Record]:
+    """
+    The data set's records without the objects that have no segmentation, which training masks cannot use. Crowd regions
+    stay.
+
+    Raises:
+        UserError: more than a tenth of the objects have none
+    """
+    skipped = Skipped("object", dataset.annotation_file, sum(len(record.labels) for record in dataset.records),
+                      "add the segmentations, or set MODE_MASK=False")
+    records = []
+    for record in dataset.records:
+        usable = np.array([s is not None for s in record.segmentations], dtype=bool) | record.is_crowd
+        for index in np.flatnonzero(~usable):
+            skipped.add(f"{index + 1} of image {record.image_id}", "it has no segmentation, which MODE_MASK=True needs")
+        records.append(record if usable.all() else record.select(usable))
+    skipped.finish()
+    return records

@@ -1,0 +1,59 @@
+"""Pictures of precision-recall curves."""
+import os
+import warnings
+
+from common import whole_file
+
+from metrics.coco import RECALLS, percent
+
+MAX_CLASS_CURVES = 10    # more classes than that have no curves of their own in a picture
+
+
+def _draw_curves(axes, kind, comparison):
+    """Precision over recall, averaged over the classes with objects: at IoU 0.50, 0.75 and averaged over all IoUs."""
+    present = [k for k in range(len(comparison.class_names)) if comparison.recall[0, k] >= 0]
+    axes.set(title=kind, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+    axes.grid(alpha=0.3)
+    if not present:
+        axes.text(0.5, 0.5, "no objects", ha="center", va="center")
+        return
+    precision = comparison.precision[:, :, present]
+    mean = precision.mean(axis=2)
+    # the AP of a curve is its mean, so first in its label; a label that began with "_" would be left out
+    for values, name, style in ((mean[0], "IoU 0.50", ":"), (mean[5], "IoU 0.75", "--"),
+                                (mean.mean(axis=0), "IoU 0.50 to 0.95", "-")):
+        axes.plot(RECALLS, values, style, color="black", linewidth=2, label=f"{percent(values.mean())}  {name}")
+    if len(present) <= MAX_CLASS_CURVES:
+        for k, values in zip(present, precision.mean(axis=0).T):
+            axes.plot(RECALLS, values, linewidth=0.8, label=f"{percent(values.mean())}  {comparison.class_names[k]}")
+    legend = axes.legend(title="AP", loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=8)
+    for text in legend.get_texts():
+        text.set_parse_math(False)    # a name with two "$" is no formula
+
+
+def curves_path(output):
+    """Returns: str, where the curves of the results in the json file `output` are: OUT_curves.png beside OUT.json"""
+    return f"{os.path.splitext(output)[0]}_curves.png"
+
+
+def draw_curves(comparisons, path):
+    """
+    Draw precision-recall curves of boxes, and of masks beside them, averaged over classes, and of each of a few
+    classes. A picture that is there stays until the new one is complete.
+
+    Args:
+        comparisons (dict): of `compare`
+        path (str): of the .png file to write
+
+    Raises:
+        UserError: it cannot be written
+    """
+    # here, as it takes a while; a Figure of its own needs no display, and no state of pyplot
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * len(comparisons), 4.5), dpi=100)
+    for axes, (kind, comparison) in zip(figure.subplots(1, len(comparisons), squeeze=False)[0], comparisons.items()):
+        _draw_curves(axes, kind, comparison)
+    with whole_file(path, "wb") as f, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)    # a letter that the font lacks becomes a box
+        figure.savefig(f, format="png", bbox_inches="tight")    # tight: with the legend below
