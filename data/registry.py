@@ -78,8 +78,8 @@ def _load(basedir, name):
 
 def _labels(basedir, names):
     """
-    Returns: list of what the results of each data set are called: its name, or as many last parts of FOLDER/NAME as tell
-        the data sets apart, two at least
+    Returns: list of what each data set's results are called: its name, or as many last parts of FOLDER/NAME as tell the
+        data sets apart, two at least
     """
     paths = [os.path.abspath(os.path.join(basedir, name)) for name in names]
     for num_parts in range(2, max([2, *(path.count(os.sep) for path in paths)]) + 1):
