@@ -12,7 +12,7 @@ import data
 from config import config
 from data import coco, records
 from data.segmentation import to_rle
-from data.shapes import render as shapes
+from data.shapes import drawing, render as shapes, scene
 
 NUM_TRAIN, NUM_VAL = 40, 6
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scenes():
-    return [shapes.draw_scene(0, "train", index)[1] for index in range(150)]
+    return [scene.draw_scene(0, "train", index)[1] for index in range(150)]
 
 
 def files_of(folder):
@@ -38,9 +38,9 @@ def annotations_of(folder):
 
 
 def decode(segmentation):
-    box = (0, 0, shapes.WIDTH, shapes.HEIGHT)
+    box = (0, 0, drawing.WIDTH, drawing.HEIGHT)
     if isinstance(segmentation, dict):
-        return mask_utils.decode(to_rle(segmentation, shapes.HEIGHT, shapes.WIDTH)).astype(bool)
+        return mask_utils.decode(to_rle(segmentation, drawing.HEIGHT, drawing.WIDTH)).astype(bool)
     polygons = [np.array(p).reshape(-1, 2) for p in segmentation]
     # independent of pycocotools: is the centre of a pixel inside
     return np.array([[any(cv2.pointPolygonTest(p.astype(np.float32), (x + 0.5, y + 0.5), False) > 0 for p in polygons)
@@ -60,14 +60,14 @@ def test_an_image_does_not_depend_on_how_many_there_are(folder, tmp_path):
 
 @pytest.mark.parametrize("other", [(1, "train", 0), (0, "val", 0), (0, "train", 1)])
 def test_seed_split_and_index_each_change_the_image(other):
-    assert shapes.render_image(0, "train", 0)[0] != shapes.render_image(*other)[0]
+    assert scene.render_image(0, "train", 0)[0] != scene.render_image(*other)[0]
 
 
 # content ----------------------------------------------------------------------------------------------------------
 def test_the_data_set_loads_as_coco_without_a_warning(folder, monkeypatch):
     monkeypatch.setattr(records.logger, "warn", pytest.fail)
     dataset = coco.load_coco(str(folder), "train")
-    assert len(dataset.records) == NUM_TRAIN and dataset.class_names == shapes.CLASS_NAMES
+    assert len(dataset.records) == NUM_TRAIN and dataset.class_names == drawing.CLASS_NAMES
 
 
 def test_images_have_the_size_in_the_annotations(folder):
@@ -92,8 +92,8 @@ def test_a_placement_that_hides_an_earlier_object_is_refused():
     mask = np.zeros((192, 256), dtype=bool)
     mask[:10, :10] = True
     objects = []
-    assert shapes._place(objects, 0, mask, 100)
-    assert not shapes._place(objects, 0, mask, 100)
+    assert scene._place(objects, 0, mask, 100)
+    assert not scene._place(objects, 0, mask, 100)
     assert len(objects) == 1 and objects[0].visible.sum() == 100
 
 
@@ -111,8 +111,8 @@ def test_the_colour_of_an_object_differs_from_what_it_covers():
     rng = np.random.default_rng(0)
     before = np.tile(rng.uniform(0, 255, (1, 3)), (50, 1))
     for _ in range(50):
-        base, other = shapes._contrasting_colours(rng, before)
-        assert np.linalg.norm((base + other) / 2 - before[0]) >= shapes.MIN_CONTRAST
+        base, other = drawing._contrasting_colours(rng, before)
+        assert np.linalg.norm((base + other) / 2 - before[0]) >= drawing.MIN_CONTRAST
 
 
 def test_boxes_and_areas_are_those_of_the_masks(folder):
@@ -128,7 +128,7 @@ def test_annotations_are_the_visible_pixels(folder):
     content = annotations_of(folder)
     for index in range(3):
         of_image = [a for a in content if a["image_id"] == index + 1]
-        objects = shapes.draw_scene(3, "train", index)[1]
+        objects = scene.draw_scene(3, "train", index)[1]
         assert len(of_image) == len(objects)
         for annotation, obj in zip(of_image, objects):
             np.testing.assert_array_equal(decode(annotation["segmentation"]), obj.visible)
@@ -140,26 +140,26 @@ def test_both_polygons_and_rle_occur(folder):
 
 def test_a_ring_has_a_hole():
     rng = np.random.default_rng(0)
-    shape = shapes._draw_shape(rng, shapes.CLASS_NAMES.index("ring"), 60, np.array([100.0, 90.0]))
+    shape = drawing.draw_shape(rng, drawing.CLASS_NAMES.index("ring"), 60, np.array([100.0, 90.0]))
     assert not shape.mask()[90, 100] and shape.mask().sum() > 500
 
 
 def test_masks_with_a_hole_or_in_two_parts_are_rle():
     mask = np.zeros((192, 256), dtype=bool)
     mask[5:20, 5:20] = True
-    assert shapes._polygons_or_rle(mask) == [[5, 5, 5, 20, 20, 20, 20, 5]]
+    assert scene._polygons_or_rle(mask) == [[5, 5, 5, 20, 20, 20, 20, 5]]
     mask[10:12, 10:12] = False
-    assert isinstance(shapes._polygons_or_rle(mask), dict)
+    assert isinstance(scene._polygons_or_rle(mask), dict)
     mask[10:12, 10:12] = True
     mask[100:110, 5:20] = True
-    assert isinstance(shapes._polygons_or_rle(mask), dict)
+    assert isinstance(scene._polygons_or_rle(mask), dict)
 
 
 def test_crowds_are_uncompressed_runs_of_the_mask():
     mask = np.random.default_rng(0).random((192, 256)) < 0.5
     for corner in (True, False):
         mask[0, 0] = corner
-        rle = shapes._crowd_rle(mask)
+        rle = scene._crowd_rle(mask)
         assert sum(rle["counts"]) == mask.size
         np.testing.assert_array_equal(decode(rle), mask)
 
