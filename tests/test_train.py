@@ -208,6 +208,24 @@ def test_a_stop_that_reaches_the_data_processes_too_loses_nothing(dataset, tmp_p
     assert_equal_state(tmp_path / "run", tmp_path / "unbroken")
 
 
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_gpus(dataset, tmp_path):    # noqa: F811
+    def train(args, **environ):
+        result = subprocess.run([sys.executable, "tests/train_recording.py", *args], cwd=ROOT, capture_output=True,
+                                text=True, timeout=280, env=dict(os.environ, RECORD=f"{tmp_path}/losses", **environ))
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    train(arguments(tmp_path / "run", dataset, "TRAIN.LR_SCHEDULE=(4,)"))
+    # 24 images are left, for two steps of 12
+    train(["--logdir", str(tmp_path / "run"), "--resume", "--config", "TRAIN.LR_SCHEDULE=(7,)", "TRAIN.IMS_PER_GPU=6"],
+          TOWERS="2")
+    assert final_state(tmp_path / "run")[0] == 6
+    with open(tmp_path / "run" / "batches.json") as f:
+        assert [list(stretch.values()) for stretch in json.load(f)] == [[0, 1, 8], [4, 2, 6]]
+    with open(tmp_path / "run" / "config.json") as f:
+        assert json.load(f)["TRAIN"]["NUM_GPUS"] == 0
+
+
 # mistakes and mishaps ----------------------------------------------------------------------------------------------
 @pytest.fixture
 def small_disk(tmp_path):
