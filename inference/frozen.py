@@ -1,16 +1,18 @@
 """
 The graph of inference with its weights as constants. What follows from constants is computed once, so that a fixed norm
-is part of its convolution's kernel and bias, and convolutions are fused with their bias and their ReLU.
+is part of its convolution's kernel and bias, and on a CPU convolutions are fused with their bias and their ReLU.
 """
 import common
 
 import tensorflow as tf
+from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 from tensorflow.python.grappler import tf_optimizer
 from tensorpack import tfv1
 from tensorpack.tfutils.tower import PredictTowerContext
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from modeling.generalized_rcnn import GeneralizedRCNN
+from modeling.precision import layer_dtype
 from weights.files import read_weights
 from weights.fit import check_fit
 
@@ -37,7 +39,13 @@ def freeze(cfg, weights_path, more_outputs=()):
         with custom_getter_scope(constants.get), PredictTowerContext(""):
             network.detect(images, image_sizes)
         check_fit(weights_path, constants.weights, constants.shapes)
-        return _optimize([*network.output_names(), *more_outputs])
+        is_float32 = layer_dtype(cfg.TEST.PRECISION, "TEST.PRECISION") == "float32"
+        return _optimize([*network.output_names(), *more_outputs], fuse=is_float32)
+
+
+def is_fused(graph_def):
+    """Args: graph_def (GraphDef): of `freeze`. Returns: bool, whether operations were fused already"""
+    return any(node.op.startswith("_Fused") for node in graph_def.node)
 
 
 class _Constants:
@@ -62,7 +70,7 @@ class _Constants:
         return self.shapes[name]
 
 
-def _optimize(outputs):
+def _optimize(outputs, fuse):
     """Returns: GraphDef, the default graph as TensorFlow rewrites it, in which the operations `outputs` stay"""
     meta_graph = tfv1.MetaGraphDef(graph_def=tf.compat.v1.get_default_graph().as_graph_def())
     meta_graph.collection_def["train_op"].node_list.value.extend(outputs)    # what grappler keeps
@@ -70,5 +78,9 @@ def _optimize(outputs):
     if not common.visible_gpus():
         for node in meta_graph.graph_def.node:
             node.device = "/job:localhost/replica:0/task:0/device:CPU:0"
+    config = common.QuietSessionCreator().config
+    if not fuse:
+        # in other types than float32 only oneDNN has fused operations, which the session's optimizers put in
+        config.graph_options.rewrite_options.remapping = RewriterConfig.OFF
     with common.silenced_native(show_on_error=True):
-        return tf_optimizer.OptimizeGraph(common.QuietSessionCreator().config, meta_graph)
+        return tf_optimizer.OptimizeGraph(config, meta_graph)

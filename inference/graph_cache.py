@@ -11,9 +11,11 @@ from common import UserError, whole_file
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.python.framework.test_util import IsMklEnabled
 
 from config import inference_settings
 from inference.frozen import freeze
+from modeling.precision import layer_dtype
 from weights.files import digest
 
 # a graph follows from all that stands in these
@@ -53,8 +55,9 @@ def _path(weights_path):
 
 def _key(cfg, weights_path):
     """Returns: bytes, one line of json, of all that the graph follows from"""
-    return json.dumps([digest(weights_path), inference_settings(cfg), _code_digest(), tf.__version__,
-                       common.visible_gpus(), common.lacks_onednn()]).encode()
+    machine = [layer_dtype(cfg.TEST.PRECISION, "TEST.PRECISION"), common.visible_gpus(), IsMklEnabled()]
+    return json.dumps(
+        [digest(weights_path), inference_settings(cfg), _code_digest(), tf.__version__, *machine]).encode()
 
 
 def _code_digest():

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorpack import tfv1
 
 import distributed
-from inference.frozen import freeze
+from inference.frozen import freeze, is_fused
 from inference.graph_cache import freeze_cached
 from modeling.generalized_rcnn import GeneralizedRCNN
 
@@ -51,8 +51,8 @@ class Predictor:
         has_gpus = bool(common.visible_gpus())
         creator = distributed.session_creator()
         creator.config.allow_soft_placement = True
-        # for a CPU the graph is as TensorFlow's optimizers leave it
-        creator.config.graph_options.rewrite_options.disable_meta_optimizer = not has_gpus
+        # a graph that is fused for a CPU is as TensorFlow's optimizers leave it
+        creator.config.graph_options.rewrite_options.disable_meta_optimizer = not has_gpus and is_fused(graph_def)
         with tf.Graph().as_default() as graph:
             for i in range(num_devices):
                 with tf.device(f"/device:GPU:{i}" if has_gpus else None):

@@ -6,8 +6,7 @@ import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
-from modeling import boxes as box_ops
-from modeling import box_head, rpn
+from modeling import box_head, boxes as box_ops, rpn
 from modeling.anchors import AnchorThresholds, grid_anchors, label_anchors
 from modeling.architectures import C4, FPN
 from modeling.cascade import match_boxes, scale_gradient
@@ -15,6 +14,7 @@ from modeling.layers import float32_variables, on_rois
 from modeling.losses import BoxLoss, image_shares
 from modeling.mask_head import mask_targets, maskrcnn_loss
 from modeling.padding import Padding, round_up
+from modeling.precision import layer_dtype
 from modeling.roi_pool import multilevel_roi_align
 from modeling.sampling import Sampling, sample_rois
 from modeling.structures import RoIFeatures
@@ -112,7 +112,8 @@ class GeneralizedRCNN:
             are `output_names`.
         """
         with custom_getter_scope(float32_variables):
-            features, padding = self.features(images, image_sizes, self.cfg.TEST.PRECISION)
+            dtype = layer_dtype(self.cfg.TEST.PRECISION, "TEST.PRECISION")
+            features, padding = self.features(images, image_sizes, dtype)
             proposals = self.proposals(
                 self.rpn(features, padding), image_sizes, *_proposal_limits(self.cfg.RPN, "TEST"))
             pyramid = self.pyramid(features, padding)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import distributed
+import modeling.precision
 from data.batch import pad_batch
 from inference import graph_cache
 from inference.frozen import freeze
@@ -65,7 +66,7 @@ def types_of_products(graph_def):
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_its_layers_have_the_precision_of_the_config(make_config, path, precision, monkeypatch):
-    monkeypatch.setattr(common, "IsMklEnabled", lambda: True)
+    monkeypatch.setattr(modeling.precision, "is_fast", lambda precision: True)
     graph_def = freeze(make_config(f"TEST.PRECISION={precision}"), path)
     layers = types_of_products(graph_def)
     assert len(layers) > 10 and set(layers.values()) == {precision}
@@ -74,7 +75,7 @@ def test_its_layers_have_the_precision_of_the_config(make_config, path, precisio
 
 
 def test_what_is_ranked_is_in_float32(make_config, path, monkeypatch):
-    monkeypatch.setattr(common, "IsMklEnabled", lambda: True)
+    monkeypatch.setattr(modeling.precision, "is_fast", lambda precision: True)
     graph_def = freeze(make_config("TEST.PRECISION=bfloat16"), path)
     ranked = [node for node in graph_def.node if node.op in PRODUCTS and node.name.startswith(RANKED)
               and ("/class" in node.name or "/box" in node.name)]
@@ -82,11 +83,13 @@ def test_what_is_ranked_is_in_float32(make_config, path, monkeypatch):
 
 
 def test_bfloat16_finds_about_the_same(make_config, variables, cfg, path):
+    """Where this CPU computes it, and in float32 elsewhere"""
     words = ["TEST.RESULT_SCORE_THRESH=0.3", "TEST.RESULTS_PER_IM=20", "TEST.PRECISION=bfloat16"]
     boxes, scores, labels, image_index, masks = load_predictor(make_config(*words), path)(*pad_batch(IMAGES))
     expected = variables[0].detect(IMAGES)
     assert abs(len(boxes) - len(expected["boxes"])) <= 4 and masks.dtype == np.float32
-    np.testing.assert_allclose(np.sort(scores)[-5:], np.sort(expected["scores"])[-5:], atol=0.03)
+    # 8 bits between all layers of a network of random weights; oneDNN's kernels are up to 0.032 away
+    np.testing.assert_allclose(np.sort(scores)[-5:], np.sort(expected["scores"])[-5:], atol=0.04)
 
 
 def test_several_devices_find_the_same_and_work_at_once(cfg, path, variables):
