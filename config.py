@@ -22,7 +22,7 @@ _C.MODE_FPN = True            # feature pyramid, or a single C4 level
 
 # data sets --------------------------------------------------------------------------------------------------------
 _C.DATA.BASEDIR = "datasets/coco"      # folder with annotations/instances_NAME.json and the images in NAME/
-_C.DATA.TRAIN = ("train2017",)         # data sets to train on, joined
+_C.DATA.TRAIN = ("train2017",)         # data sets to train on, joined; FOLDER/NAME is NAME in another folder
 _C.DATA.VAL = ("val2017",)             # data sets to evaluate, each by itself
 _C.DATA.NUM_WORKERS = 4                # processes that prepare training images; 0: in this process
 _C.DATA.FILTER_EMPTY = True            # train only on images with at least one object that is no crowd

@@ -26,9 +26,9 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None,
         predict (callable): of `inference.predictor.load_predictor`
         dataset (data.Dataset):
         cfg: MODE_MASK, TEST, PREPROC and DATA
-        output (str): write the COCO results to this json file, and curves to the picture `metrics.curves_path(output)`
+        output (str): write the COCO results to this json file, and curves to the picture `curves_path(output)`
         report (callable): takes the text of the tables
-        key (dict), resume (bool): see `results.ResultsFile`
+        key (dict), resume (bool): see `inference.results.ResultsFile`
 
     Returns:
         dict: of "bbox", and "segm" where masks are compared, to a dict of the metrics' names to values; None on all
@@ -134,7 +134,7 @@ def _watched(stream, bar):
 
 def _collect(stream, results):
     """Add what all ranks find in a round to the chief's results."""
-    found = [(i, result) for i, result in stream if result is not None]
-    for i, result in itertools.chain.from_iterable(distributed.gather(found)):
+    finished = [(i, result) for i, result in stream if result is not None]
+    for i, result in itertools.chain.from_iterable(distributed.gather(finished)):
         if results is not None:
             results.add(i, result)

@@ -48,6 +48,15 @@ def test_each_of_several_data_sets_gets_a_file_of_its_own(run_folder, tmp_path):
     assert (tmp_path / "out_one_curves.png").is_file() and (tmp_path / "out_two_curves.png").is_file()
 
 
+def test_data_sets_of_one_name_in_two_folders_get_files_of_their_own(run_folder, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        make_coco(tmp_path / folder, "val")
+    predict.main(["--load", run_folder, "--evaluate", str(tmp_path / "out.json"),
+                  "--config", f"DATA.BASEDIR={tmp_path}/a", f"DATA.VAL=val,{tmp_path}/b/val"])
+    assert (tmp_path / "out_val.json").is_file() and (tmp_path / "out_b_val.json").is_file()
+
+
 def test_a_data_set_with_other_classes_than_the_models_is_refused(run_folder, tmp_path):
     make_coco(tmp_path, "val", class_name="triangle")
     with pytest.raises(common.UserError, match="triangle"):
