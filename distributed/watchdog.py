@@ -19,7 +19,7 @@ _MAX_TEXT = 1000    # characters of an error, each of which JSON may write in si
 _ANSWER_TIME = 10.0    # seconds for a rank to answer, once the job has failed or hangs
 _VERDICT_TIME = 16.0    # seconds for rank 0 to find the cause of an error
 _WATCH_PERIOD = 5.0    # seconds
-_ORPHAN_TIME = 15.0    # seconds in which a launcher that was killed may still end this rank
+_ORPHAN_TIME = 15.0    # seconds without a reader of its output, until a rank is stopped as its launcher would
 _ADVICE = "all ranks end; start the same command with --resume to go on from the last checkpoint"
 
 
@@ -123,7 +123,7 @@ class Watchdog:
     def _lose(self, peer, error):
         if not peer.leaves:
             how = "does not answer" if isinstance(error, TimeoutError) else "ended unexpectedly"
-            self._begin(self._end(peer.rank, f"{_name(peer)} {how}; {_ADVICE}"))
+            self._end(peer.rank, f"{_name(peer)} {how}; {_ADVICE}")
 
     def _obey(self, peer, message):
         if "question" in message:
@@ -131,7 +131,7 @@ class Watchdog:
         elif "answer" in message:
             peer.answer = message["answer"]
         elif "verdict" in message:
-            self._begin(self._end(message["rank"], message["verdict"]))
+            self._end(message["rank"], message["verdict"])
         else:
             peer.leaves = True
             if "error" in message:
@@ -151,7 +151,7 @@ class Watchdog:
                     await asyncio.wait_for(self._verdict.wait(), _VERDICT_TIME)
                 except TimeoutError:
                     if is_symptom:
-                        await self._end(0, f"{_name(peer)} does not answer; {_ADVICE}")
+                        self._end(0, f"{_name(peer)} does not answer; {_ADVICE}")
 
     async def _judge(self, rank, error, is_symptom):
         """Rank 0 ends the job for an error, or for a rank that is gone and may have caused it."""
@@ -160,8 +160,8 @@ class Watchdog:
         if is_symptom:
             self._searching = True
             for peer in await self._ask():
-                await self._end(peer.rank, f"{_name(peer)} does not answer; {_ADVICE}")
-        await self._end(rank, error)
+                self._end(peer.rank, f"{_name(peer)} does not answer; {_ADVICE}")
+        self._end(rank, error)
 
     async def _ask(self):
         """Ask the others for their state. Returns: list of those that do not answer"""
@@ -196,22 +196,26 @@ class Watchdog:
         else:
             line = (f"no rank has made progress for {self.limit:.0f} s, and all are at step {step}, so which one hangs "
                     "is not known")
-        await self._end(None, f"{line}; {_ADVICE}")
+        self._end(None, f"{line}; {_ADVICE}")
 
     async def _watch_launcher(self):
         """End this rank as its launcher would, when nobody reads its output any more."""
         output = select.poll()
         output.register(1, 0)
-        while not any(event & (select.POLLERR | select.POLLHUP) for _, event in output.poll(0)):
+        periods = 0
+        while periods * _WATCH_PERIOD < _ORPHAN_TIME:
             await asyncio.sleep(_WATCH_PERIOD)
-        await asyncio.sleep(_ORPHAN_TIME)
+            is_lost = any(event & (select.POLLERR | select.POLLHUP) for _, event in output.poll(0))
+            periods = periods + 1 if is_lost else 0
         os.kill(os.getpid(), signal.SIGTERM)
 
-    async def _end(self, rank, line):
+    def _end(self, rank, line):
         """End all ranks for a failure of `rank`, this one too, unless it is that rank and in `stop`."""
-        if self._ended:
-            return
-        self._ended = True
+        if not self._ended:
+            self._ended = True
+            self._begin(self._tell(rank, line))
+
+    async def _tell(self, rank, line):
         if self.rank == 0:
             await self._connections.part(verdict=line, rank=rank)
         if rank != self.rank or self._error is None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tiny import ROOT
-from training_runs import TINY, dataset, final_state, wait_for, weights  # noqa: F401
+from training_runs import SMALLEST, TINY, dataset, final_state, wait_for, weights  # noqa: F401
 
 pytestmark = pytest.mark.slow
 needs_horovod = pytest.mark.skipif(importlib.util.find_spec("horovod") is None,
@@ -23,8 +23,8 @@ needs_horovod = pytest.mark.skipif(importlib.util.find_spec("horovod") is None,
 # 5 updates of 8 images. All anchors and proposals are sampled, as rounding would decide near ties among them
 FIVE_UPDATES = ["RPN.BATCH_PER_IM=5000", "RPN.FG_RATIO=1", "FRCNN.BATCH_PER_IM=5000", "FRCNN.FG_RATIO=1",
                 "RPN.PROPOSAL_NMS_THRESH=1", "RPN.TRAIN_PER_LEVEL_NMS_TOPK=5000", "RPN.TEST_PER_LEVEL_NMS_TOPK=50",
-                "PREPROC.TRAIN_SHORT_EDGE_SIZE=(64, 64)", "TRAIN.LR_SCHEDULE=(5,)", "TRAIN.STEPS_PER_EPOCH=100",
-                "TRAIN.WARMUP=0", "TRAIN.BASE_LR=0.01"]
+                "BACKBONE.RESNET_NUM_BLOCKS=(1, 1, 1, 1)", "PREPROC.TRAIN_SHORT_EDGE_SIZE=(64, 64)",
+                "TRAIN.LR_SCHEDULE=(5,)", "TRAIN.STEPS_PER_EPOCH=100", "TRAIN.WARMUP=0", "TRAIN.BASE_LR=0.01"]
 
 
 def start(logdir, dataset, *words, num_ranks=1, **environ):  # noqa: F811
@@ -56,7 +56,9 @@ def assert_same_training(found, expected):
     found, expected = weights(found), weights(expected)
     # with accumulated steps the momentum is of sums of gradients, and the rate is divided instead
     for name in (name for name in expected if name != "global_step" and not name.endswith("Momentum")):
-        np.testing.assert_allclose(found[name], expected[name], atol=1e-5, err_msg=name)
+        # variances are differences of means of squares, which TensorFlow's kernel for one tower rounds otherwise
+        rtol = 5e-5 if name.endswith("variance/EMA") else 1e-7
+        np.testing.assert_allclose(found[name], expected[name], rtol, atol=1e-5, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +111,8 @@ def rank_process(number):
 @contextlib.contextmanager
 def job_of_two(logdir, dataset, *words, **environ):  # noqa: F811
     """A job of two ranks without an end. Gives its launcher."""
-    process = start(logdir, dataset, "TRAIN.IMS_PER_GPU=4", "TRAINER=horovod", "TRAIN.LR_SCHEDULE=(90000,)", *words,
-                    num_ranks=2, **environ)
+    process = start(logdir, dataset, "TRAIN.IMS_PER_GPU=4", "TRAINER=horovod", "TRAIN.LR_SCHEDULE=(90000,)", *SMALLEST,
+                    *words, num_ranks=2, **environ)
     try:
         yield process
     finally:

@@ -147,16 +147,20 @@ def test_a_stopped_rank_that_wakes_up_too_late_says_that_it_was_given_up(job, im
 
 
 def test_a_dead_rank_is_named_in_place_of_the_collective_that_fails_for_it(job):
-    def die(job, dog):
-        job.touch("dying")
-        ctypes.PyDLL(None).usleep(300_000)
-        os._exit(0)
+    def keep_lock(job, dog):
+        job.touch("busy")
+        ctypes.PyDLL(None).sleep(100)    # so that it does not answer
 
     def fail(job, dog):
-        job.wait_for("dying")
+        job.wait_for("busy")
+        time.sleep(0.2)
+        job.touch("failing")
         fail_in_a_collective(job, dog)
 
-    job.start(idle, die, fail)
+    job.start(idle, keep_lock, fail)
+    job.wait_for("failing")
+    time.sleep(0.2)
+    job.signal(1, signal.SIGKILL)
     for rank in (0, 2):
         assert_one_line(job.end(rank), f"rank 1 (host {HOST}) ended unexpectedly; ")
 
