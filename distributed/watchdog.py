@@ -54,8 +54,9 @@ class Watchdog:
         """Begin to watch. Errors of `gather` pass. Returns: self"""
         if self.size > 1:
             self._stderr = os.dup(2)    # file descriptor 2 itself may be redirected when the line is due
-            self._loop, self._verdict = asyncio.new_event_loop(), asyncio.Event()
+            self._loop = asyncio.new_event_loop()
             threading.Thread(target=self._loop.run_forever, name="watchdog", daemon=True).start()
+            self._verdict = self._wait_for(_new_event())
             os.register_at_fork(after_in_child=self._forget)
             address = self._gather(None if self.rank else self._wait_for(self._connections.listen()))[0]
             watched = self._gather(not self.rank or self._wait_for(self._connections.connect(*address)))
@@ -149,7 +150,7 @@ class Watchdog:
                 peer.send(error=self._error, is_symptom=is_symptom)
                 try:
                     await asyncio.wait_for(self._verdict.wait(), _VERDICT_TIME)
-                except TimeoutError:
+                except asyncio.TimeoutError:    # TimeoutError itself from Python 3.11 on
                     if is_symptom:
                         self._end(0, f"{_name(peer)} does not answer; {_ADVICE}")
 
@@ -227,6 +228,11 @@ class Watchdog:
 
     def _print(self, line):
         os.write(self._stderr, (line + "\n").encode(errors="replace"))
+
+
+async def _new_event():
+    """Returns: asyncio.Event of the running loop, to which Python 3.9 ties it when it is made"""
+    return asyncio.Event()
 
 
 def _name(peer):
