@@ -1,7 +1,7 @@
 """
 What COCO's metrics cost: `python -m benchmarks.metrics`.
 
-A random data set and random detections of it go through `metrics.compare` and through pycocotools, from the annotation
+A random data set and random detections of it go through `metrics.coco.compare` and through pycocotools, from the annotation
 file and a list of results to all numbers, each in a process of its own. The two must find the same. Both take one core,
 so their ratio is of CPU seconds, which other work on the machine changes little.
 
@@ -34,7 +34,7 @@ EDGES = (8, 300)        # range of the objects' edges, in pixels
 CROWDS = 0.01           # share of objects that are crowds
 CORNERS = 16            # of the polygon that a mask is
 WHAT = {"boxes": False, "boxes and masks": True}
-OURS, REFERENCE = "metrics.py", "pycocotools"
+OURS, REFERENCE = "ours", "pycocotools"
 
 
 # a random data set --------------------------------------------------------------------------------------------------
@@ -155,13 +155,13 @@ def run_pycocotools(results, annotation_file, has_masks):
 
 
 def numbers_of_pycocotools(evaluator):
-    """Returns: stats, precision and recall of a COCOeval, the latter as `metrics.Comparison` has them"""
+    """Returns: stats, precision and recall of a COCOeval, the latter as `metrics.coco.Comparison` has them"""
     precision, recall = evaluator.eval["precision"], evaluator.eval["recall"]
     return np.array(evaluator.stats), precision[:, :, :, 0, -1], recall[:, :, 0, -1]
 
 
 def numbers_of_ours(comparison):
-    """Returns: the same of a `metrics.Comparison`, with -1 where a metric is None"""
+    """Returns: the same of a `metrics.coco.Comparison`, with -1 where a metric is None"""
     stats = [-1 if value is None else value for value in comparison.metrics.values()]
     return np.array(stats), comparison.precision, comparison.recall
 

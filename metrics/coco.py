@@ -22,7 +22,7 @@ RECALLS = np.linspace(0, 1, 101)
 @dataclasses.dataclass
 class Comparison:
     """
-    What COCO's comparison of detections with the ground truth has found, for boxes or for masks.
+    COCO's comparison of detections with the ground truth, for boxes or for masks.
 
     Attributes:
         metrics (dict): of METRICS to 0..1, or None where the ground truth has no such objects

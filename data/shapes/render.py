@@ -140,7 +140,7 @@ def _coco_content(split, objects, marker):
         objects (list): for each image its annotations, which get ids here
     """
     images = [{"id": i + 1, "file_name": _file_name(i), "height": HEIGHT, "width": WIDTH} for i in range(len(objects))]
-    annotations = [{"image_id": i + 1, **annotation} for i, of_image in enumerate(objects) for annotation in of_image]
+    annotations = [{"image_id": i + 1, **annotation} for i, mine in enumerate(objects) for annotation in mine]
     return {
         "info": {"description": f"shapes, {split}", **marker},
         "images": images,

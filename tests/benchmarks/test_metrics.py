@@ -15,7 +15,7 @@ def test_metrics_of_both_sides_are_timed_and_compared(monkeypatch, capsys):
     metrics.main()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in capsys.readouterr().out.splitlines()[2:]]
     assert [row[:2] for row in rows] == [[what, who] for what in ("boxes", "boxes and masks")
-                                         for who in ("pycocotools", "metrics.py")]
+                                         for who in ("pycocotools", "ours")]
     assert all(float(row[4]) > 0.1 for row in rows)
     assert all(float(rows[i][6]) < 1e-9 and rows[i - 1][5:] == ["1.00", "-"] for i in (1, 3))
 
@@ -25,7 +25,7 @@ def test_metrics_are_compared_by_the_time_on_the_cpu():
     ours = dict(seconds=9.0, cpu_seconds=1.0, peak_gib=0.5, numbers={"bbox": [np.full(12, 1e-3)]})
     reference = dict(seconds=5.0, cpu_seconds=4.0, peak_gib=2.0, numbers=numbers)
     assert metrics.make_rows("boxes", ours, reference) == [["boxes", "pycocotools", 5.0, 4.0, 2.0, 1.0, None],
-                                                           ["boxes", "metrics.py", 9.0, 1.0, 0.5, 0.25, 1e-3]]
+                                                           ["boxes", "ours", 9.0, 1.0, 0.5, 0.25, 1e-3]]
 
 
 def test_random_detections_are_partly_right():
@@ -44,7 +44,7 @@ def test_the_two_sides_run_in_a_process_of_their_own_on_what_the_files_hold(tmp_
     rng = np.random.default_rng(0)
     truth = metrics.make_truth(rng, num_images=20, num_objects=150, num_classes=3)
     paths = metrics.write_files(tmp_path, truth, metrics.make_results(rng, truth, 40, with_masks=False))
-    ours = metrics.measure_apart("metrics.py", *paths, False)
+    ours = metrics.measure_apart("ours", *paths, False)
     stats, precision, recall = ours["numbers"]["bbox"]
     assert 0.1 < stats[1] < 1 and precision.shape == (10, 101, 3) and recall.shape == (10, 3)
     assert 0 < ours["seconds"] < 60 and 0.1 < ours["peak_gib"] < 100
