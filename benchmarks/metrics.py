@@ -1,9 +1,9 @@
 """
 What COCO's metrics cost: `python -m benchmarks.metrics`.
 
-A random data set and random detections of it go through `metrics.coco.compare` and through pycocotools, from the annotation
-file and a list of results to all numbers, each in a process of its own. The two must find the same. Both take one core,
-so their ratio is of CPU seconds, which other work on the machine changes little.
+A random data set and random detections of it go through `metrics.coco.compare` and through pycocotools, from the
+annotation file and a list of results to all numbers, each in a process of its own. The two must find the same. Both
+take one core, so their ratio is of CPU seconds, which other work on the machine changes little.
 
 Half of the detections lie near an object of their image, with its class; the others lie anywhere, as in what a detector
 gives at a low threshold. Masks are ellipses that fill their box.
