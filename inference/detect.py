@@ -27,16 +27,17 @@ def detect_resized(predict, resized, sizes, class_names):
     boxes, scores, labels, image_index, mask_probs = predict(*pad_batch(resized))
     results = []
     for i, (image, (height, width)) in enumerate(zip(resized, sizes)):
-        mine = np.flatnonzero(image_index == i)
+        indices = np.flatnonzero(image_index == i)
         # rounding the resized shape gives each axis a scale of its own
         scale = np.array([width / image.shape[1], height / image.shape[0]] * 2, dtype=np.float32)
-        found = np.clip(boxes[mine] * scale, 0, np.array([width, height] * 2, dtype=np.float32))
+        own_boxes = np.clip(boxes[indices] * scale, 0, np.array([width, height] * 2, dtype=np.float32))
+        x1, y1, x2, y2 = own_boxes.T
         # written so that a NaN is dropped too
-        good = (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]) & np.isfinite(scores[mine])
-        mine, found = mine[good], found[good]
+        good = (x2 > x1) & (y2 > y1) & np.isfinite(scores[indices])
+        indices = indices[good]
         results.append(Detections(
-            boxes=found, scores=scores[mine], labels=labels[mine], height=height, width=width,
-            mask_probs=None if mask_probs is None else mask_probs[mine], class_names=class_names))
+            boxes=own_boxes[good], scores=scores[indices], labels=labels[indices], height=height, width=width,
+            mask_probs=None if mask_probs is None else mask_probs[indices], class_names=class_names))
     return results
 
 

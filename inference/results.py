@@ -65,9 +65,8 @@ class ResultsFile:
 
     def _check_header(self, line):
         try:
-            theirs = json.loads(line)
-            ours = json.loads(self._header)
-            differing = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+            old, new = json.loads(line), json.loads(self._header)
+            differing = sorted(name for name in {*new, *old} if new.get(name) != old.get(name))
         except (ValueError, TypeError):
             raise UserError(f"{self.partial_path} is no unfinished evaluation; remove it") from None
         if differing:

@@ -1,9 +1,13 @@
+# ruff: noqa: E402  (TensorFlow reads the environment when it is imported, and prints)
 import importlib.util
 import os
 import types
 
 # a process that makes many networks would keep the memory that each of them once needed; what tests start does not
 os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "0"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+stderr = os.dup(2)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)    # for what TensorFlow prints while it is imported, as in a command
 import common  # prepares TensorFlow, before any other import of it
 
 import pytest
@@ -16,6 +20,9 @@ from tiny import ROOT, finalized_config
 
 with common.tf.Graph().as_default(), common.QuietSessionCreator().create_session():
     del os.environ["TF_CPU_ALLOCATOR_USE_BFC"]    # it has been read
+os.dup2(stderr, 2)
+os.close(stderr)
+
 
 @pytest.fixture(autouse=True)
 def not_deterministic():

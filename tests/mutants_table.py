@@ -267,8 +267,8 @@ BREAKS = {
         ("scale = np.array([width / image.shape[1], height / image.shape[0]] * 2, dtype=np.float32)",
          "scale = np.array([height / image.shape[0], width / image.shape[1]] * 2, dtype=np.float32)",
          "tests/inference/test_detect.py"),
-        ("good = (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]) & np.isfinite(scores[mine])",
-         "good = np.isfinite(scores[mine])",
+        ("good = (x2 > x1) & (y2 > y1) & np.isfinite(scores[indices])",
+         "good = np.isfinite(scores[indices])",
          "tests/inference/test_detect.py"),
     ],
     "inference/stream.py": [

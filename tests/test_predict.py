@@ -6,6 +6,7 @@ import sys
 
 import common
 
+import cv2
 import numpy as np
 import pytest
 
@@ -149,6 +150,20 @@ def test_a_command_line_that_makes_no_sense_is_refused_with_what_is_wrong(words,
 def test_config_words_can_be_given_in_several_places():
     args = predict.parse_args(["--config", "A=1", "--load", "x", "--evaluate", "y", "--config", "B=2"])
     assert args.config == ["A=1", "B=2"]
+
+
+def test_an_image_that_is_broken_is_one_line_whatever_image_libraries_say(tmp_path):
+    for suffix in (".png", ".jpg", ".tif"):
+        content = bytearray(cv2.imencode(suffix, np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8))[1])
+        content[200:] = content[200:len(content) // 2]
+        (tmp_path / f"bad{suffix}").write_bytes(content)
+    code = (f"__file__ = {os.path.join(ROOT, 'predict.py')!r}    # a command\nimport common, data, glob, os\n"
+            "for path in sorted(glob.glob('bad.*')):\n"
+            "    try:\n        data.load_image(path)\n    except common.UserError as e:\n        common.warn(str(e))")
+    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
+                             env=dict(os.environ, PYTHONPATH=ROOT))
+    lines = process.stderr.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["bad.jpg", "bad.png", "bad.tif"]
 
 
 @pytest.mark.parametrize("words, named", [

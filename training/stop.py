@@ -2,6 +2,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 
 import numpy as np
@@ -47,7 +48,8 @@ class StopOnSignal(Callback):
         if distributed.is_chief():
             # the logger may be in use by what the signal interrupted, and the one who reads may be gone
             with contextlib.suppress(OSError):
-                os.write(2, b"\nStopping behind this step, with a checkpoint. Once more stops at once.\n")
+                os.write(sys.stderr.fileno(),
+                         b"\nStopping behind this step, with a checkpoint. Once more stops at once.\n")
 
     def cuts_evaluations(self):
         """Returns: bool, whether an evaluation is to end here; in a job others would wait for this rank's results"""

@@ -1,4 +1,7 @@
 """The Detector, with a stand-in for the network."""
+import io
+import logging
+
 import common
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 import data
 from config import config
 from fake_network import write_image
+from inference import detector
 from predict import Detector
 
 
@@ -67,3 +71,17 @@ def test_detectors_do_not_change_the_global_config(network):
     before = config.to_dict()
     Detector("weights.npz", config=["TEST.RESULTS_PER_IM=3"])
     assert config.to_dict() == before
+
+
+def test_a_program_sees_only_warnings_of_the_log_while_a_detector_is_loaded(run_folder, monkeypatch):
+    def load_predictor(cfg, weights_path):
+        for level in ("info", "warning"):
+            getattr(log, level)(level)
+
+    log, shown = logging.getLogger("tensorpack"), io.StringIO()
+    monkeypatch.setattr(detector, "load_predictor", load_predictor)
+    monkeypatch.setattr(log.handlers[0], "stream", shown)
+    Detector(run_folder)
+    assert "warning" in shown.getvalue() and "info" not in shown.getvalue()
+    log.info("behind it")
+    assert "behind it" in shown.getvalue()

@@ -8,7 +8,7 @@ import tensorflow as tf
 import distributed
 import modeling.precision
 from data.batch import pad_batch
-from inference import graph_cache
+from inference import graph_cache, predictor
 from inference.frozen import freeze
 from inference.predictor import Predictor, load_predictor
 from modeling.generalized_rcnn import GeneralizedRCNN
@@ -29,10 +29,16 @@ def variables(cfg, make_weight):
     return network, network.variables()
 
 
-@pytest.fixture
-def path(variables, tmp_path):
-    np.savez(tmp_path / "model.npz", **variables[1])
-    return str(tmp_path / "model.npz")
+@pytest.fixture(scope="module")
+def path(variables, tmp_path_factory):
+    path = tmp_path_factory.mktemp("frozen") / "model.npz"
+    np.savez(path, **variables[1])
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def graph_def(cfg, path):
+    return freeze(cfg, path)
 
 
 def assert_equal_detections(found, expected, **tolerance):
@@ -47,8 +53,8 @@ def test_a_frozen_network_finds_what_the_one_with_variables_finds(variables, cfg
     assert_equal_detections(found, list(expected.values()), rtol=1e-4, atol=1e-3)
 
 
-def test_it_has_no_variables_and_nothing_of_a_training(cfg, path):
-    types = {node.op for node in freeze(cfg, path).node}
+def test_it_has_no_variables_and_nothing_of_a_training(graph_def):
+    types = {node.op for node in graph_def.node}
     assert "_FusedConv2D" in types and "Const" in types
     assert not {t for t in types if "Variable" in t or "VarHandle" in t or "Random" in t or "Summary" in t}
     assert not types & {"Rsqrt", "FusedBatchNormV3", "Assert", "Print"}
@@ -64,20 +70,26 @@ def types_of_products(graph_def):
             if node.op in PRODUCTS and not node.name.startswith(RANKED)}
 
 
+@pytest.fixture(scope="module")
+def lower(make_config, path):
+    """dict of a lower precision to the graph of it, as a machine that computes it has it"""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(modeling.precision, "is_fast", lambda precision: True)
+        return {precision: freeze(make_config(f"TEST.PRECISION={precision}"), path)
+                for precision in ("bfloat16", "float16")}
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_its_layers_have_the_precision_of_the_config(make_config, path, precision, monkeypatch):
-    monkeypatch.setattr(modeling.precision, "is_fast", lambda precision: True)
-    graph_def = freeze(make_config(f"TEST.PRECISION={precision}"), path)
+def test_its_layers_have_the_precision_of_the_config(lower, precision):
+    graph_def = lower[precision]
     layers = types_of_products(graph_def)
     assert len(layers) > 10 and set(layers.values()) == {precision}
     outputs = [node for node in graph_def.node if node.name in ("output/boxes", "output/scores", "output/masks")]
     assert {node.attr["T"].type for node in outputs} == {tf.float32.as_datatype_enum}
 
 
-def test_what_is_ranked_is_in_float32(make_config, path, monkeypatch):
-    monkeypatch.setattr(modeling.precision, "is_fast", lambda precision: True)
-    graph_def = freeze(make_config("TEST.PRECISION=bfloat16"), path)
-    ranked = [node for node in graph_def.node if node.op in PRODUCTS and node.name.startswith(RANKED)
+def test_what_is_ranked_is_in_float32(lower):
+    ranked = [node for node in lower["bfloat16"].node if node.op in PRODUCTS and node.name.startswith(RANKED)
               and ("/class" in node.name or "/box" in node.name)]
     assert len(ranked) >= 12 and {node.attr["T"].type for node in ranked} == {tf.float32.as_datatype_enum}
 
@@ -92,8 +104,8 @@ def test_bfloat16_finds_about_the_same(make_config, variables, cfg, path):
     np.testing.assert_allclose(np.sort(scores)[-5:], np.sort(expected["scores"])[-5:], atol=0.04)
 
 
-def test_several_devices_find_the_same_and_work_at_once(cfg, path, variables):
-    predict = Predictor(freeze(cfg, path), GeneralizedRCNN(cfg).output_names(), num_devices=2)
+def test_several_devices_find_the_same_and_work_at_once(cfg, graph_def, variables):
+    predict = Predictor(graph_def, GeneralizedRCNN(cfg).output_names(), num_devices=2)
     expected = list(variables[0].detect(IMAGES).values())
     taken = predict._free.get()
     assert_equal_detections(predict(*pad_batch(IMAGES)), expected, rtol=1e-4, atol=1e-3)
@@ -103,7 +115,8 @@ def test_several_devices_find_the_same_and_work_at_once(cfg, path, variables):
     assert_equal_detections(predict(*pad_batch(IMAGES)), expected, rtol=1e-4, atol=1e-3)
 
 
-def test_a_rank_of_a_job_takes_one_device(cfg, path, monkeypatch):
+def test_a_rank_of_a_job_takes_one_device(cfg, path, graph_def, monkeypatch):
+    monkeypatch.setattr(predictor, "freeze", lambda *_: graph_def)
     monkeypatch.setattr(distributed, "size", lambda: 2)
     monkeypatch.setattr(common, "visible_gpus", lambda: 0)
     assert load_predictor(cfg, path).num_devices == 1
