@@ -44,12 +44,12 @@ examples:
 """
 
 
-def predict_files(load, words, inputs, output, show):
+def predict_files(load, overrides, inputs, output, show):
     """
     Predict on images and videos, draw, and write `output`/STEM.png or STEM.mp4, and STEM.json, for each.
 
     Args:
-        load (str), words (list[str]): as `Detector` takes them
+        load (str), overrides (list[str]): as `Detector` takes them
         inputs (list[str]): as `expand_inputs` takes them
         output (str): folder, or None
         show (bool): open a window on each; Escape or q ends
@@ -66,7 +66,7 @@ def predict_files(load, words, inputs, output, show):
     stems = name_outputs(paths)
     if output is not None:
         prepare_output(output, stems)
-    detector = Detector(load, words)
+    detector = Detector(load, overrides)
     draw = functools.partial(draw_detections, score_threshold=detector.cfg.TEST.RESULT_SCORE_THRESH_VIS)
     predictor = FilePredictor(detector, output, draw)
     for picture, is_frame in predictor.run(stems):
@@ -78,20 +78,20 @@ def predict_files(load, words, inputs, output, show):
         raise UserError(f"{num_failed} of {len(problems) + len(paths)} inputs cannot be used, see the lines above")
 
 
-def evaluate_model(load, words, output, resume=False):
+def evaluate_model(load, overrides, output, resume=False):
     """
     Evaluate a model on each of DATA.VAL, write its COCO results, draw precision-recall curves beside them and print the
     metrics. Ranks of a job share the work.
 
     Args:
-        load (str), words (list[str]): as `Detector` takes them
+        load (str), overrides (list[str]): as `Detector` takes them
         output (str): a json file; with several data sets OUT.json becomes OUT_NAME.json for each
         resume (bool): keep what an evaluation that did not end has left behind
 
     Returns:
         dict of data set name to metrics
     """
-    cfg, weights_path = read_config(load, words)
+    cfg, weights_path = read_config(load, overrides)
     if not cfg.DATA.VAL:
         raise UserError("DATA.VAL is empty; name the data set to evaluate on, such as --config DATA.VAL=val2017")
     with distributed.chief_first():
@@ -127,7 +127,7 @@ def _evaluation_outputs(output, datasets, resume):
     return outputs
 
 
-def benchmark(load, words, inputs):
+def benchmark(load, overrides, inputs):
     """Print what each stage of a prediction on some images takes; `inputs` as `expand_inputs` takes them."""
     paths, problems = expand_inputs(inputs)
     paths = [path for path in paths if not is_video(path)]
@@ -135,7 +135,7 @@ def benchmark(load, words, inputs):
         raise UserError(problems[0] if problems else "--benchmark takes images, and these are videos")
     for path in paths:
         data.load_image(path)    # an image that cannot be read is said before the network is loaded
-    print(describe(measure(Detector(load, words), paths, rounds=BENCHMARK_ROUNDS)))
+    print(describe(measure(Detector(load, overrides), paths, rounds=BENCHMARK_ROUNDS)))
 
 
 def export_weights(load, path):
@@ -144,7 +144,7 @@ def export_weights(load, path):
     print(f"wrote {path}; its config does not come along, unless config.json lies beside it")
 
 
-def parse_args(words=None):
+def parse_args(argv=None):
     """
     Returns: argparse.Namespace
 
@@ -173,7 +173,7 @@ def parse_args(words=None):
                         help="open a window on what --predict has found; Escape or q ends")
     parser.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                         help="change the config: KEY=VALUE, or @FILE with such lines; config.py lists the keys")
-    args = parser.parse_args(words)
+    args = parser.parse_args(argv)
     if args.predict and not (args.output or args.show):
         parser.error("--predict needs --output DIR, where the results go, or --show")
     if not args.predict and (args.output or args.show):
@@ -187,8 +187,8 @@ def parse_args(words=None):
     return args
 
 
-def main(words=None):
-    args = parse_args(words)
+def main(argv=None):
+    args = parse_args(argv)
     if args.predict:
         predict_files(args.load, args.config, args.predict, args.output, args.show)
     elif args.benchmark:

@@ -18,25 +18,25 @@ from weights.find import find_run
 Image = Union[np.ndarray, str, os.PathLike]    # uint8 (h, w, 3) in BGR, or the path of an image file
 
 
-def read_config(load, words):
+def read_config(load, overrides):
     """
     The config of a run's folder, if `load` is in one, changed by KEY=VALUE words. It is not finalized.
 
     Args:
         load (str): a run's folder, a checkpoint or a weight file
-        words (list[str]): of `--config`
+        overrides (list[str]): of `--config`
 
     Returns:
         the config, and the path of the weights
     """
     cfg = new_config()
     # before the weights are looked for: a misspelt key is the cheaper mistake to report
-    cfg.update_args(words)
+    cfg.update_args(overrides)
     weights_path, config_path = find_run(load)
     if config_path is not None:
         cfg = new_config()
         load_config(cfg, config_path)
-        cfg.update_args(words)
+        cfg.update_args(overrides)
     return cfg, weights_path
 
 
@@ -68,8 +68,8 @@ class Detector:
     """
 
     def __init__(self, load: Union[str, os.PathLike], config: Union[str, Sequence[str]] = ()) -> None:
-        words = [config] if isinstance(config, str) else list(config)
-        self.cfg, weights_path = read_config(os.fspath(load), words)
+        overrides = [config] if isinstance(config, str) else list(config)
+        self.cfg, weights_path = read_config(os.fspath(load), overrides)
         fill_classes(self.cfg)
         with common.quiet_log():
             self.predict = load_network(self.cfg, weights_path)

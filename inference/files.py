@@ -180,6 +180,7 @@ class FilePredictor:
         with contextlib.ExitStack() as stack:
             if self.output is not None:
                 writer = stack.enter_context(video.VideoWriter(self._path(stem, ".mp4"), source.rate))
+                stack.callback(remove_partial, self._path(stem, ".json"))
                 results = stack.enter_context(contextlib.closing(ResultsFile(self._path(stem, ".json"))))
             bar = stack.enter_context(progress_bar(source.num_frames or None, os.path.basename(path)))
             for (number, _), finished in self._stream(source.frames(), lambda numbered: numbered[1], finish):
@@ -195,7 +196,6 @@ class FilePredictor:
                 yield picture, True
             if self.output is not None:
                 results.finish()
-                remove_partial(self._path(stem, ".json"))
 
     def _stream(self, items, load, finish):
         return detect_stream(self.detector.predict, items, self.detector.cfg, load, finish)

@@ -19,7 +19,7 @@ from modeling.precision import layer_dtype
 from weights.files import digest
 
 # a graph follows from all that stands in these
-PARTS = ("common.py", "config.py", "settings", "distributed", "data", "modeling", "weights", "inference")
+PARTS = ("common.py", "config.py", "settings", "distributed", "modeling", "weights", "inference")
 
 
 def freeze_cached(cfg, weights_path):

@@ -146,6 +146,25 @@ def test_a_bad_video_does_not_stop_the_others(run_folder, tmp_path, capsys):
     assert len(lines) == 1 and "bad.mp4" in lines[0]
 
 
+def test_a_video_that_cannot_be_drawn_does_not_stop_the_others_and_leaves_nothing(run_folder, tmp_path, capsys,
+                                                                                  monkeypatch):
+    first, second = write_video(tmp_path / "first.mp4"), write_video(tmp_path / "second.mp4")
+    original, drawn = predict.draw_detections, []
+
+    def fail_once(*args, **kwargs):
+        drawn.append(1)
+        if len(drawn) == 4:
+            raise MemoryError
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(predict, "draw_detections", fail_once)
+    with pytest.raises(common.UserError, match="1 of 2"):
+        predict.main(["--load", run_folder, "--predict", first, second, "--output", str(tmp_path / "out")])
+    assert sorted(os.listdir(tmp_path / "out")) == ["second.json", "second.mp4"]
+    line, = capsys.readouterr().err.strip().splitlines()
+    assert "first.mp4" in line and "MemoryError" in line
+
+
 def test_a_video_to_predict_on_is_never_overwritten(run_folder, tmp_path):
     path = write_video(tmp_path / "walk.mp4")
     with pytest.raises(common.UserError, match="walk.mp4"):

@@ -1,5 +1,7 @@
 """Frozen networks in the user's cache folder."""
+import ast
 import os
+import pathlib
 import stat
 import sys
 
@@ -117,3 +119,25 @@ def test_the_folder_is_where_the_system_has_caches(monkeypatch, platform, enviro
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setattr(sys, "platform", platform)
     assert cache_folder() == expected
+
+
+def imported_from(path, root):
+    """Returns: set of the files below `root` that a file imports, wherever in it"""
+    imported = set()
+    for node in ast.walk(ast.parse((root / path).read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{name}" for name in names)]
+        files = [name.replace(".", "/") + end for name in names for end in (".py", "/__init__.py")]
+        imported |= {file for file in files if (root / file).is_file()}
+    return imported
+
+
+def test_all_code_that_a_network_is_frozen_with_counts():
+    root = pathlib.Path(common.ROOT)
+    reached, new = set(), {"inference/frozen.py"}
+    while new:
+        reached |= new
+        new = set().union(*(imported_from(path, root) for path in new)) - reached
+    assert {"modeling/rpn.py", "weights/fit.py", "common.py"} <= reached
+    assert {path.split("/")[0] for path in reached} <= set(graph_cache.PARTS)
