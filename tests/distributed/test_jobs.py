@@ -143,8 +143,10 @@ def test_a_killed_rank_ends_the_job_and_is_named(endless_job, number):
 
 @needs_horovod
 def test_a_rank_killed_in_an_evaluation_ends_the_job_and_is_named(dataset, tmp_path):  # noqa: F811
-    with job_of_two(tmp_path / "run", dataset, "TRAIN.EVAL_PERIOD=1", HANG="evaluation") as process:
+    with job_of_two(tmp_path / "run", dataset, "TRAIN.EVAL_PERIOD=1", "TEST.IMS_PER_BATCH=1",
+                    HANG="evaluation") as process:
         wait_for(tmp_path / "run.losses.hangs")
+        assert (tmp_path / "run.losses.hangs").exists()
         os.kill(rank_process(1), signal.SIGKILL)
         output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
@@ -156,6 +158,7 @@ def test_a_rank_killed_in_an_evaluation_ends_the_job_and_is_named(dataset, tmp_p
 def test_a_rank_that_hangs_before_a_step_ends_the_job_and_is_named(dataset, tmp_path):  # noqa: F811
     with job_of_two(tmp_path / "run", dataset, HANG="step", STALLED="30") as process:
         wait_for(tmp_path / "run.losses.hangs")
+        assert (tmp_path / "run.losses.hangs").exists()
         output, _ = process.communicate(timeout=150)
     assert process.returncode != 0
     assert re.search(r"rank 1 \(host .*\) has made no progress for", output), output
