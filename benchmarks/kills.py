@@ -5,8 +5,6 @@ A shortened demo gets SIGKILL at random moments, `--kills` times, and goes on wi
 kill all of its checkpoints are read, checksums included, and its worker processes must be gone. Then the same demo runs
 in quiet: both runs should have the same step, the same AP and the same weights.
 """
-from common import ArgumentParser, UserError, exit_on_user_error
-
 import json
 import os
 import random
@@ -14,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+
+from common import ArgumentParser, UserError, exit_on_user_error
 
 import numpy as np
 from tabulate import tabulate

@@ -2,12 +2,12 @@
 Our side and torchvision's, measured beside each other. A measurement is a process of its own, whose largest resident
 memory is its peak. The sides take turns, so that other work on the machine weighs on both.
 """
-from common import UserError
-
 import json
 import os
 import subprocess
 import sys
+
+from common import UserError
 
 from settings.checks import PRECISIONS
 

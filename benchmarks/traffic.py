@@ -19,8 +19,8 @@ from tabulate import tabulate
 from tensorpack import tfv1
 from tensorpack.tfutils.tower import TrainTowerContext
 
-from config import config, finalize_configs
 from benchmarks.complexity import count_parameters
+from config import config, finalize_configs
 from training.model import TrainingModel
 
 NETWORKS = {"R50-FPN Mask": (), "R101-FPN Mask": ("BACKBONE.RESNET_NUM_BLOCKS=(3,4,23,3)",)}

@@ -5,13 +5,14 @@ Mask R-CNN R50-FPN with every layer trained: loss, gradients and a momentum upda
 on images of noise with boxes at random places. `benchmarks/torchvision_step.py` says what is equal on both sides and
 what differs, and `benchmarks/peers.py` how the sides take turns. A ratio is of the medians over all turns.
 """
-from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error, prepare_training
-
+import functools
 import json
 import os
 import statistics
 import sys
 import tempfile
+
+from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error, prepare_training
 
 import cv2
 import numpy as np
@@ -164,8 +165,9 @@ def measure_all(args, cases, torch_python, report=print):
         for batch in args.batch:
             path = os.path.join(folder, f"{batch}.npz")
             np.savez(path, **make_batch(batch, *args.size, args.boxes, args.classes))
-            runs = take_turns(cases, args.rounds, lambda *case: measure_apart(*case, path, args, torch_python),
-                              lambda found: statistics.median(found["seconds"]), batch, report)
+            measure_case = functools.partial(measure_apart, path=path, args=args, torch_python=torch_python)
+            runs = take_turns(cases, args.rounds, measure_case, lambda found: statistics.median(found["seconds"]),
+                              batch, report)
             rows += summarize(batch, runs)
     return rows
 
@@ -224,8 +226,8 @@ def parse_args():
 def main():
     args = parse_args()
     if args.one:
-        with np.load(args.one) as batch:
-            batch = dict(batch)
+        with np.load(args.one) as arrays:
+            batch = dict(arrays)
         cfg = make_config(len(batch["images"]), args.precision[0], args.classes, args.fg_thresh, args.config)
         print(json.dumps(measure(cfg, batch, args.steps)))
         return

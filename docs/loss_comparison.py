@@ -6,7 +6,6 @@ The demo trained with each box loss and several seeds, as a table: mean over the
 
 A run that is complete in the folder is taken as it is, so that the command can be interrupted and given again.
 """
-import common
 
 import argparse
 import json
@@ -14,9 +13,10 @@ import os
 import subprocess
 import sys
 
+from common import exit_on_user_error
+
 import tabulate
 
-from common import exit_on_user_error
 from modeling.losses import IOU_KINDS
 
 THIRD = "TRAIN.LR_SCHEDULE=(350, 410, 433)"

@@ -5,16 +5,16 @@ gradient descent to 7 targets starts from boxes of 7 sizes and 7 ratios around e
 
     python -m docs.regression_simulation    # writes docs/regression_simulation.png
 """
-import common
 
 import itertools
+
+from common import QuietSessionCreator
 
 import numpy as np
 import tensorflow as tf
 from tensorpack import tfv1
 from tqdm import tqdm
 
-from common import QuietSessionCreator
 from modeling.boxes import iou
 from modeling.losses import IOU_KINDS, iou_loss
 

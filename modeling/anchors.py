@@ -121,7 +121,6 @@ def _overlaps(anchors, inside, gt):
 
     zeros = tf.zeros_like(inside, tf.float32)
     none = _Overlaps(zeros - 1.0, tf.zeros_like(inside, tf.int32), tf.zeros_like(inside), zeros)
-    any_shape = tf.TensorShape([None, None])
-    return tfv1.while_loop(
-        lambda index, _: index < tf.shape(gt.boxes)[1], add, (0, none), (tf.TensorShape([]), _Overlaps(*4 * [any_shape])),
-        parallel_iterations=1, back_prop=False)[1]
+    shapes = tf.TensorShape([]), _Overlaps(*4 * [tf.TensorShape([None, None])])
+    return tfv1.while_loop(lambda index, _: index < tf.shape(gt.boxes)[1], add, (0, none), shapes,
+                           parallel_iterations=1, back_prop=False)[1]

@@ -4,8 +4,8 @@ from tensorpack import tfv1
 from tensorpack.models import BatchNorm, layer_register
 from tensorpack.tfutils.tower import get_current_tower_context
 
-from modeling.padding import NoPadding
 from distributed.replicas import num_replicas, sum_over_replicas
+from modeling.padding import NoPadding
 
 
 def float32_variables(getter, name, *args, dtype=tf.float32, **kwargs):

@@ -13,7 +13,7 @@ CPU_ONLY = {
 }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def gpu_kernels(op_type):
     """Of each kernel of an op for a GPU, or for any device: the types it takes, by attribute."""
     registered = kernels.get_registered_kernels_for_op(op_type).kernel

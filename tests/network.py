@@ -1,10 +1,11 @@
 """A built network on a session, and batches for it."""
+from common import QuietSessionCreator
+
 import cv2
 import numpy as np
 import tensorflow as tf
 from tensorpack import tfv1
 
-from common import QuietSessionCreator
 from data.batch import pad_batch
 from graph import tower
 from training.model import TrainingModel

@@ -1,5 +1,6 @@
 """Backbones: one file for each, and the line that chooses."""
 import common  # noqa: F401  (prepares TensorFlow before anything else imports it)
+
 from modeling.backbones.resnet import ResNet
 
 

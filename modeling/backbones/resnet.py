@@ -95,7 +95,8 @@ class ResNet:
             shortcut = self._conv("convshortcut", shortcut, channels * 4, 1, stride, output_stride, norm)
         return tf.nn.relu(x + shortcut, name="output")
 
-    def _conv(self, name, x, channels, kernel, stride, output_stride, norm, padding="same", ends_branch=False):
+    def _conv(  # noqa: PLR0913  (what a convolution has, and where it stands)
+            self, name, x, channels, kernel, stride, output_stride, norm, padding="same", ends_branch=False):
         """
         A convolution with its norm. The last of a residual branch starts at zero, so that the block starts as identity.
 

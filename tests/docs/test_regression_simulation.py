@@ -1,5 +1,4 @@
 """Boxes that move under a loss alone."""
-import common
 
 import numpy as np
 import pytest

@@ -76,7 +76,7 @@ def label_by_loops(anchors, gt_boxes, gt_labels, height, width):
 def label(anchors, gt_boxes, gt_labels, sizes, exists=None):
     exists = np.ones((len(gt_labels), len(anchors)), bool) if exists is None else exists
     thresholds = AnchorThresholds(POSITIVE, NEGATIVE, CROWD)
-    return run(lambda a, b, l, s: label_anchors(a, tf.constant(exists), GroundTruth(b, l), s, thresholds),
+    return run(lambda a, box, label, s: label_anchors(a, tf.constant(exists), GroundTruth(box, label), s, thresholds),
                np.float32(anchors), np.float32(gt_boxes), np.int32(gt_labels), np.int32(sizes))
 
 
@@ -198,7 +198,8 @@ def label(num_boxes):
     corner = np.random.default_rng(0).uniform(0, 700, (1, num_boxes, 2))
     boxes = np.concatenate([corner, corner + 80], axis=2).astype(np.float32)
     with tf.Graph().as_default(), tf.compat.v1.Session() as sess:
-        anchors = tf.concat([grid_anchors(-(-800 // s), -(-1344 // s), s, [8 * s], (0.5, 1, 2)) for s in (4, 8, 16, 32, 64)], 0)
+        anchors = tf.concat([grid_anchors(-(-800 // s), -(-1344 // s), s, [8 * s], (0.5, 1, 2))
+                             for s in (4, 8, 16, 32, 64)], 0)
         labels, _ = label_anchors(anchors, tf.fill([1, tf.shape(anchors)[0]], True),
                                   GroundTruth(tf.constant(boxes), tf.ones([1, num_boxes], tf.int32)), [[800, 1333]],
                                   AnchorThresholds(0.7, 0.3, 0.7))
@@ -211,7 +212,8 @@ print(label(int(sys.argv[1])) - before)
 
 
 def test_labelling_the_anchors_of_a_crowded_image_takes_less_than_200_mb():
-    result = subprocess.run([sys.executable, "-c", MEMORY, "500"], cwd=ROOT, capture_output=True, text=True, timeout=200)
+    result = subprocess.run(
+        [sys.executable, "-c", MEMORY, "500"], cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert result.returncode == 0, result.stderr
     assert float(result.stdout.split()[-1]) < 200
 

@@ -1,5 +1,4 @@
 """The box head: its layers, its losses and its detections."""
-import common
 
 import numpy as np
 import pytest
@@ -8,8 +7,14 @@ import tensorflow as tf
 from graph import gradients, run, tower, variable_shapes
 from modeling import boxes as box_ops
 from modeling.box_head import (
-    SMOOTH_L1_BETA, DetectionLimits, fastrcnn_2fc_head, fastrcnn_4conv1fc_head, fastrcnn_losses, fastrcnn_outputs,
-    fastrcnn_predictions)
+    SMOOTH_L1_BETA,
+    DetectionLimits,
+    fastrcnn_2fc_head,
+    fastrcnn_4conv1fc_head,
+    fastrcnn_losses,
+    fastrcnn_outputs,
+    fastrcnn_predictions,
+)
 from modeling.losses import BoxLoss, iou_loss
 from modeling.structures import RoIs
 
@@ -84,8 +89,8 @@ SHARES = np.full(4, 0.25, np.float32)
 
 def losses(logits, deltas, rois=ROIS, labels=LABELS, targets=TARGETS, shares=SHARES, loss_type="smooth_l1",
            weight=1.0):
-    return run(lambda *t: losses_of(*t, loss_type=loss_type, weight=weight), np.float32(logits), np.float32(deltas), rois, labels,
-               targets, shares)
+    return run(lambda *t: losses_of(*t, loss_type=loss_type, weight=weight),
+               np.float32(logits), np.float32(deltas), rois, labels, targets, shares)
 
 
 def losses_of(logits, deltas, rois, labels, targets, shares, weights=WEIGHTS, loss_type="smooth_l1", weight=1.0):
@@ -160,7 +165,7 @@ def test_without_foreground_the_box_loss_is_zero_and_its_gradients_too(loss_type
     arrays = np.zeros((4, 3), np.float32), np.ones((4, 3, 4), np.float32)
     background = np.zeros(4, np.int32)
     assert losses(*arrays, labels=background, loss_type=loss_type)[1] == 0
-    grads = gradients(lambda l, d: sum(losses_of(l, d, ROIS, background, TARGETS, SHARES, loss_type=loss_type)),
+    grads = gradients(lambda *t: sum(losses_of(*t, ROIS, background, TARGETS, SHARES, loss_type=loss_type)),
                       *arrays)
     assert np.isfinite(grads[0]).all()
     np.testing.assert_array_equal(grads[1], 0)
@@ -171,7 +176,7 @@ def test_without_rois_both_losses_are_zero_and_the_gradients_finite(loss_type):
     none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
     arrays = np.zeros((0, 3), np.float32), np.zeros((0, 3, 4), np.float32)
     assert losses(*arrays, *none, loss_type=loss_type) == (0, 0)
-    grads = gradients(lambda l, d: sum(losses_of(l, d, *none, loss_type=loss_type)), *arrays)
+    grads = gradients(lambda *t: sum(losses_of(*t, *none, loss_type=loss_type)), *arrays)
     assert all(np.isfinite(grad).all() for grad in grads)
 
 

@@ -1,9 +1,7 @@
 """What happens between the stages of a cascade."""
-import common
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from graph import gradients, run
 from modeling.cascade import match_boxes, scale_gradient

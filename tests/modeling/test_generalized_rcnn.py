@@ -1,13 +1,14 @@
 """The whole network in training and in inference, with small networks."""
 import re
 
-import common    # noqa: F401
+import common  # noqa: F401
+from common import prepare_training
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorpack import tfv1
 
-from common import prepare_training
 from gpu_kernels import lacks_of_gpu_kernels
 from graph import gradients, run, set_variables, variable_shapes
 from modeling import rpn

@@ -2,7 +2,8 @@
 import collections
 import json
 
-import common    # noqa: F401
+import common  # noqa: F401
+
 import cv2
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 """Normalization layers."""
-import common
+import functools
 
 import numpy as np
 import pytest
@@ -10,7 +10,15 @@ from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from graph import gradients, run, tower, variable_shapes
 from modeling.layers import (
-    FixedNormConv2D, GroupNorm, SyncBatchNorm, UpConv2D, float32_variables, lay_out, normalize, on_rois)
+    FixedNormConv2D,
+    GroupNorm,
+    SyncBatchNorm,
+    UpConv2D,
+    float32_variables,
+    lay_out,
+    normalize,
+    on_rois,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -182,7 +190,7 @@ def enlarge(x, layer):
 def test_an_up_convolution_is_a_transposed_convolution():
     variables = {"up/W": RNG.normal(size=(2, 2, 6, 4)), "up/b": RNG.normal(size=6)}
     x = RNG.normal(size=(3, 5, 7, 4)).astype(np.float32)
-    ours, theirs = (run(lambda t: enlarge(t, layer), x, variables=variables) for layer in (
+    ours, theirs = (run(functools.partial(enlarge, layer=layer), x, variables=variables) for layer in (
         lambda t: tf.stack([lay_out(channel) for channel in tf.unstack(
             UpConv2D("up", t, 6, tfv1.ones_initializer(), tf.nn.relu), axis=-1)], axis=-1),
         lambda t: Conv2DTranspose("up", t, 6, 2, strides=2, activation=tf.nn.relu)))
@@ -210,7 +218,8 @@ def test_a_convolution_with_a_fixed_norm_equals_a_convolution_and_a_norm():
     x = RNG.normal(0, 1, (2, 9, 11, 4)).astype(np.float32)
     averages = {"conv/bn/mean/EMA": RNG.normal(0, 1, 6), "conv/bn/variance/EMA": RNG.uniform(0.5, 2, 6),
                 "conv/bn/beta": RNG.normal(0, 1, 6)}
-    one, two = (run(lambda t: convolve_and_normalize(t, fused), x, variables=averages) for fused in (True, False))
+    one, two = (run(functools.partial(convolve_and_normalize, fused=fused), x, variables=averages)
+                for fused in (True, False))
     for found, expected in zip(one, two):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 

@@ -1,5 +1,4 @@
 """Losses on plain tensors."""
-import common
 
 import numpy as np
 import pytest

@@ -1,5 +1,4 @@
 """The mask head: its targets, its loss and its layers."""
-import common
 
 import numpy as np
 import pytest
@@ -8,8 +7,8 @@ from tensorpack import tfv1
 from tensorpack.models import Conv2D
 
 from graph import gradients, run, tower, variable_shapes
-from modeling.structures import GroundTruth, RoIs
 from modeling.mask_head import ClassConv2D, mask_targets, maskrcnn_loss, maskrcnn_upxconv_head
+from modeling.structures import GroundTruth, RoIs
 
 M, SIZE = 56, 28
 

@@ -1,5 +1,4 @@
 """Where the images of a batch end."""
-import common
 
 import numpy as np
 import pytest

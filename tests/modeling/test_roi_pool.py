@@ -1,5 +1,4 @@
 """RoIAlign, against torchvision's recorded results."""
-import common
 
 import numpy as np
 import pytest

@@ -1,12 +1,11 @@
 """The region proposal network: its head, its losses and its proposals."""
-import common
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorpack import tfv1
 
-from graph import build, gradients, run, tower, variable_shapes
+from graph import gradients, run, tower, variable_shapes
 from modeling.anchors import AnchorLabels
 from modeling.boxes import BoxCoder
 from modeling.losses import BoxLoss
@@ -77,9 +76,10 @@ def losses(logits, deltas, labels=LABELS, best=BEST, gt_boxes=GT_BOXES, batch_pe
 
 def rpn_losses_of(logits, deltas, labels, best, gt_boxes, sampling, loss_type, weight=1.0):
     """Returns: the label loss and the box loss, tensors"""
-    found = rpn_losses(Level(tf.constant(ANCHORS), None, logits, deltas), AnchorLabels(*map(tf.constant, (labels, best))),
-                       GroundTruth(tf.constant(gt_boxes, tf.float32), None), tf.constant([(1, 2)] * len(labels), tf.int64),
-                       sampling, BoxLoss(loss_type, CODER, SMOOTH_L1_BETA, weight))
+    level, gt = Level(tf.constant(ANCHORS), None, logits, deltas), GroundTruth(tf.constant(gt_boxes, tf.float32), None)
+    seeds = tf.constant([(1, 2)] * len(labels), tf.int64)
+    found = rpn_losses(level, AnchorLabels(tf.constant(labels), tf.constant(best)), gt, seeds, sampling,
+                       BoxLoss(loss_type, CODER, SMOOTH_L1_BETA, weight))
     return found["rpn_label_loss"], found["rpn_box_loss"]
 
 
@@ -262,7 +262,7 @@ def test_an_image_gives_the_same_proposals_alone():
     together, *_ = propose(levels)
     for image in range(2):
         one = slice(image, image + 1)
-        alone, *_ = propose([(a, i[one], l[one], d[one]) for a, i, l, d in levels], SIZES[one])
+        alone, *_ = propose([(anchors, *(x[one] for x in of_images)) for anchors, *of_images in levels], SIZES[one])
         np.testing.assert_array_equal(alone[0][0], together[image][0])
 
 

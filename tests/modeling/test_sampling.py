@@ -1,5 +1,4 @@
 """The random choice of what is trained on."""
-import common
 
 import numpy as np
 import pytest

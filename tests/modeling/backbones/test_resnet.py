@@ -1,7 +1,6 @@
 """The ResNet."""
 import json
 
-import common
 import numpy as np
 import pytest
 import tensorflow as tf
