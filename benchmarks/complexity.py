@@ -5,7 +5,7 @@ import numpy as np
 from tensorpack import tfv1
 from tensorpack.predict import OfflinePredictor, PredictConfig
 
-from config import config, finalize_configs
+from config import finalize_configs, new_config
 from inference.profile import count_flops
 from training.model import TrainingModel
 from weights.fit import network_variables
@@ -62,12 +62,13 @@ def main():
     args = parser.parse_args()
     if min(*args.size, args.classes) < 1:
         raise UserError("--size and --classes must be positive")
-    config.DATA.CLASS_NAMES = tuple(map(str, range(args.classes)))
-    config.DATA.CATEGORY_IDS = tuple(range(1, args.classes + 1))
-    config.update_args([*args.config, *AS_MANY_BOXES_AS_ALLOWED])
-    finalize_configs(config, is_training=False)
+    cfg = new_config()
+    cfg.DATA.CLASS_NAMES = tuple(map(str, range(args.classes)))
+    cfg.DATA.CATEGORY_IDS = tuple(range(1, args.classes + 1))
+    cfg.update_args([*args.config, *AS_MANY_BOXES_AS_ALLOWED])
+    finalize_configs(cfg, is_training=False)
     tfv1.disable_eager_execution()
-    found = measure(config, *args.size)
+    found = measure(cfg, *args.size)
     print(f"{found['parameters'] / 1e6:.1f} M parameters, {found['flops'] / 1e9:.1f} GFLOP for an image of "
           f"{args.size[0]} x {args.size[1]} with {found['proposals']} proposals and {found['detections']} detections")
 

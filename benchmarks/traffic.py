@@ -20,7 +20,7 @@ from tensorpack import tfv1
 from tensorpack.tfutils.tower import TrainTowerContext
 
 from benchmarks.complexity import count_parameters
-from config import config, finalize_configs
+from config import finalize_configs, new_config
 from training.model import TrainingModel
 
 NETWORKS = {"R50-FPN Mask": (), "R101-FPN Mask": ("BACKBONE.RESNET_NUM_BLOCKS=(3,4,23,3)",)}
@@ -37,7 +37,7 @@ def network_size(words=(), num_classes=80):
         dict of int: parameters, as `benchmarks.complexity.count_parameters` has it; trainable, those of them that are
         trained; messages, the trained variables
     """
-    cfg = config.clone()
+    cfg = new_config()
     cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = tuple(map(str, range(num_classes))), tuple(range(1, num_classes + 1))
     cfg.update_args(list(words))
     finalize_configs(cfg, is_training=True)

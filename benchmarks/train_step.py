@@ -23,7 +23,7 @@ from tensorpack.tfutils.tower import TrainTowerContext
 
 from benchmarks import LEARNING_RATE, MOMENTUM, WARMUP_STEPS, time_steps
 from benchmarks.peers import OURS, TORCHVISION, add_options, choose_cases, find_torch, run_process, show, take_turns
-from config import config, finalize_configs
+from config import finalize_configs, new_config
 from training.model import TrainingModel
 
 # an untrained network proposes hardly a box that covers half an object; so low an IoU gives as many masks as later on
@@ -59,7 +59,7 @@ def make_config(batch, precision="float32", num_classes=80, fg_thresh=FG_THRESH,
     """
     Args:
         batch (int): images a step
-        precision (str): of `config.PRECISIONS`
+        precision (str): of `checks.PRECISIONS`
         num_classes (int): without the background
         fg_thresh (float): IoU from which an RoI is foreground
         words (list[str]): KEY=VALUE, as for `--config`
@@ -67,7 +67,7 @@ def make_config(batch, precision="float32", num_classes=80, fg_thresh=FG_THRESH,
     Returns:
         AttrDict, finalized
     """
-    cfg = config.clone()
+    cfg = new_config()
     cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = tuple(map(str, range(num_classes))), tuple(range(1, num_classes + 1))
     cfg.update_args(["BACKBONE.FREEZE_AT=0", f"TRAIN.IMS_PER_GPU={batch}", f"FRCNN.FG_THRESH={fg_thresh}",
                      f"TRAIN.PRECISION={precision}", *words])

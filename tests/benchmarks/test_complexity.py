@@ -45,7 +45,6 @@ def test_the_command_prints_one_line():
     (["--size", "0", "100"], "--size"),
     (["--classes", "0"], "--classes")])
 def test_a_mistake_ends_in_one_line(monkeypatch, words, complaint):
-    monkeypatch.setattr(complexity, "config", complexity.config.clone())
     monkeypatch.setattr(sys, "argv", ["complexity", *words])
     with pytest.raises(UserError, match=complaint):
         complexity.main()

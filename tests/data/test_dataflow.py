@@ -14,7 +14,7 @@ from tensorpack.dataflow import DataFlow, DataFlowTerminated
 
 import data
 from coco_folder import HEIGHT, SQUARE, WIDTH, make_annotation, make_content, write, write_image
-from config import config
+from config import new_config
 from data import augment, dataflow
 from data.mapper import TrainMapper
 from data.segmentation import box_frame_mask
@@ -24,7 +24,7 @@ M = 14
 
 @pytest.fixture
 def cfg(tmp_path):
-    cfg = config.clone()
+    cfg = new_config()
     cfg.DATA.BASEDIR = str(tmp_path)
     cfg.DATA.NUM_WORKERS = 0
     cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE = (40, 70)

@@ -4,13 +4,13 @@ import pytest
 
 import data
 from coco_folder import make_content, write
-from config import config
+from config import new_config
 from data import registry
 
 
 @pytest.fixture
 def cfg(tmp_path):
-    cfg = config.clone()
+    cfg = new_config()
     cfg.DATA.BASEDIR = str(tmp_path)
     return cfg
 

@@ -9,7 +9,7 @@ import pycocotools.mask as mask_utils
 import pytest
 
 import data
-from config import config
+from config import new_config
 from data import coco, records
 from data.segmentation import to_rle
 from data.shapes import drawing, render as shapes, scene
@@ -166,7 +166,7 @@ def test_crowds_are_uncompressed_runs_of_the_mask():
 
 # on disk ----------------------------------------------------------------------------------------------------------
 def test_the_registered_names_use_what_is_there(folder):
-    cfg = config.clone()
+    cfg = new_config()
     cfg.DATA.BASEDIR = str(folder)
     train, val = data.load_datasets(cfg, ("shapes_train", "shapes_val"))
     assert (train.name, len(train.records), val.name, len(val.records)) == ("shapes_train", 40, "shapes_val", 6)
@@ -175,7 +175,7 @@ def test_the_registered_names_use_what_is_there(folder):
 def test_the_registered_names_render_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(shapes, "NUM_TRAIN", 3)
     monkeypatch.setattr(shapes, "NUM_VAL", 2)
-    cfg = config.clone()
+    cfg = new_config()
     cfg.DATA.BASEDIR = str(tmp_path / "new" / "set")
     (dataset,) = data.load_datasets(cfg, ("shapes_val",))
     assert len(dataset.records) == 2
