@@ -177,15 +177,15 @@ def final_state(logdir):
     return int(reader.get_tensor("global_step")), float(reader.get_tensor("learning_rate"))
 
 
-def weights(logdir):
-    """All variables of the newest checkpoint."""
-    reader = newest(logdir)
+def weights(logdir, step=None):
+    """All variables of the checkpoint of a step, or of the newest."""
+    reader = newest(logdir) if step is None else tfv1.train.load_checkpoint(os.path.join(logdir, f"model-{step}"))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-def assert_equal_state(logdir, expected):
-    """The newest checkpoints of two runs are equal in every bit."""
-    found, expected = weights(logdir), weights(expected)
+def assert_equal_state(logdir, expected, step=None):
+    """The checkpoints of two runs of a step, or the newest of both, are equal in every bit."""
+    found, expected = weights(logdir, step), weights(expected, step)
     assert found.keys() == expected.keys()
     for name in expected:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)

@@ -81,8 +81,9 @@ def train(cfg, dataflow, val_sets, schedule, init, logdir):
             EpochLength(schedule),
             progress,
             *([TimedCheckpoints(saver, cfg.TRAIN.CHECKPOINT_MINUTES)] if cfg.TRAIN.CHECKPOINT_MINUTES else []),
-            EnableCallbackIf(saver, _every(cfg.TRAIN.CHECKPOINT_PERIOD, schedule)),
-            EnableCallbackIf(evaluation, _every(cfg.TRAIN.EVAL_PERIOD, schedule)).set_chief_only(False),
+            # also before an evaluation, which may take long
+            EnableCallbackIf(saver, _is_due(schedule, cfg.TRAIN.CHECKPOINT_PERIOD, cfg.TRAIN.EVAL_PERIOD)),
+            EnableCallbackIf(evaluation, _is_due(schedule, cfg.TRAIN.EVAL_PERIOD)).set_chief_only(False),
             stop],
         extra_callbacks=[MovingAverageSummary(), MergeAllSummaries(), RunUpdateOps()],
         monitors=[TFEventWriter()] if distributed.is_chief() else [],
@@ -103,9 +104,10 @@ def train(cfg, dataflow, val_sets, schedule, init, logdir):
     return not stop.stopped
 
 
-def _every(period, schedule):
-    """Returns: callable, whether a callback is due behind the epoch it is in: each `period`-th, and the last"""
-    return lambda callback: callback.epoch_num % period == 0 or callback.epoch_num == schedule.num_epochs
+def _is_due(schedule, *periods):
+    """Returns: callable, whether a callback is due behind the epoch it is in: each of a period, and the last"""
+    return lambda callback: callback.epoch_num == schedule.num_epochs or any(
+        callback.epoch_num % period == 0 for period in periods)
 
 
 class EpochLength(Callback):
