@@ -160,21 +160,17 @@ def test_a_run_that_was_killed_in_its_last_evaluation_is_evaluated_and_then_comp
     assert "has reached its last step, 20" in line and "TRAIN.LR_SCHEDULE" in line
 
 
-def test_a_run_that_goes_on_with_other_steps_takes_the_images_that_are_left_and_can_be_stopped(finished, tmp_path):
+def test_a_run_that_goes_on_with_other_steps_takes_the_images_that_are_left_and_can_be_killed(finished, tmp_path):
     killed_behind(6, finished, tmp_path / "run")
-    killed_behind(6, finished, tmp_path / "stopped")
-    words = ["TRAIN.IMS_PER_GPU=4", "TRAIN.LR_SCHEDULE=(7, 8)"]    # in steps of 8: one behind the sixth, and two
-    log = resume_here(tmp_path / "run", *words)
+    # in steps of 8: one is left until the drop of the rate, and two until the end
+    log = resume_here(tmp_path / "run", "TRAIN.IMS_PER_GPU=4", "TRAIN.LR_SCHEDULE=(7, 8)", "TRAIN.STEPS_PER_EPOCH=1")
     assert "4 images a step, 10 steps, from step 6, which was reached with 48 images in steps of 8" in log
-    step, rate = final_state(tmp_path / "run")
-    assert step == 10 and rate == pytest.approx(0.005)
-    rates = scalars(tmp_path / "run", "learning_rate")    # of the second step of each epoch
-    assert rates[-2:] == pytest.approx([0.05, 0.005])
+    assert final_state(tmp_path / "run")[0] == 10
+    assert scalars(tmp_path / "run", "learning_rate")[-4:] == pytest.approx([0.05, 0.05, 0.005, 0.005])
 
-    with signal_in_step(9):    # the first of the two of an update
-        resume_here(tmp_path / "stopped", *words)
-    assert "from step 9" in resume_here(tmp_path / "stopped")
-    assert_equal_state(tmp_path / "stopped", tmp_path / "run")
+    killed_behind(9, tmp_path / "run", tmp_path / "killed")    # the first of the two steps of an update
+    assert "from step 9" in resume_here(tmp_path / "killed")
+    assert_equal_state(tmp_path / "killed", tmp_path / "run")
 
 
 def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path):
