@@ -113,7 +113,6 @@ try:
         import tensorpack
         import tqdm
         from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
-        from tensorflow.python.framework.test_util import IsMklEnabled
         from tensorpack.tfutils.sesscreate import NewSessionCreator
 except ModuleNotFoundError as e:
     if not IS_COMMAND:
@@ -196,21 +195,6 @@ def visible_gpus():
     """Returns: int, how many GPUs TensorFlow sees"""
     with silenced_native(show_on_error=True):
         return len(tf.config.list_physical_devices("GPU"))
-
-
-def lacks_onednn():
-    """Returns: bool, whether this is a CPU on which TensorFlow does not take the kernels of oneDNN"""
-    return not visible_gpus() and not IsMklEnabled()
-
-
-def prepare_training():
-    """
-    To be called before a training. On a CPU the threads of TensorFlow's gradient of CropAndResize lose what two of them
-    add to one pixel, which changes the backbone's gradient by some percent, unless TensorFlow is asked to be
-    deterministic. A GPU loses nothing, and has no deterministic kernel of it.
-    """
-    if not visible_gpus():
-        tf.config.experimental.enable_op_determinism()
 
 
 class QuietSessionCreator(NewSessionCreator):

@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 
-from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error, prepare_training
+from common import ArgumentParser, QuietSessionCreator, UserError, exit_on_user_error
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ from tensorpack.tfutils.tower import TrainTowerContext
 from benchmarks import LEARNING_RATE, MOMENTUM, WARMUP_STEPS, time_steps
 from benchmarks.peers import OURS, TORCHVISION, add_options, choose_cases, find_torch, run_process, show, take_turns
 from config import finalize_configs, new_config
+from training.cpu_gradients import make_deterministic
 from training.model import TrainingModel
 
 # an untrained network proposes hardly a box that covers half an object; so low an IoU gives as many masks as later on
@@ -121,7 +122,7 @@ def measure(cfg, batch, steps, warmup=WARMUP_STEPS):
         dict, see `benchmarks.time_steps`
     """
     with tf.Graph().as_default():
-        prepare_training()
+        make_deterministic()
         tfv1.set_random_seed(0)
         model = TrainingModel(cfg)
         inputs, fetches = build_step(model)

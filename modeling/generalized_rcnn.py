@@ -87,7 +87,8 @@ class GeneralizedRCNN:
         """
         cfg = self.cfg
         with custom_getter_scope(float32_variables):
-            features, padding = self.features(images, image_sizes, cfg.TRAIN.PRECISION)
+            dtype = layer_dtype(cfg.TRAIN.PRECISION, "TRAIN.PRECISION")
+            features, padding = self.features(images, image_sizes, dtype)
             levels = self.rpn(features, padding)
             proposals = self.proposals(levels, image_sizes, *_proposal_limits(cfg.RPN, "TRAIN"))
             losses = self.rpn_losses(levels, image_sizes, seeds, gt)

@@ -126,8 +126,8 @@ BREAKS = {
         ("values = scale_gradient(roi_features.values, 1.0 / len(self.box_stages))",
          "values = roi_features.values",
          "tests/modeling/test_generalized_rcnn.py -k all_stages"),
-        ("features, padding = self.features(images, image_sizes, cfg.TRAIN.PRECISION)",
-         "features, padding = self.features(images, image_sizes, cfg.TEST.PRECISION)",
+        ('dtype = layer_dtype(cfg.TRAIN.PRECISION, "TRAIN.PRECISION")',
+         'dtype = layer_dtype(cfg.TEST.PRECISION, "TEST.PRECISION")',
          "tests/modeling/test_generalized_rcnn.py -k lower_precision"),
     ],
     "training/optimizers.py": [

@@ -1,5 +1,5 @@
 """
-Gradients of convolutions on a CPU. TensorFlow's own kernels of them take up to six times as long as a forward
+Gradients on a CPU. TensorFlow's own kernels of those of convolutions take up to six times as long as a forward
 convolution with as many operations, longest where feature maps are large; so here they are made of convolutions and
 matrix products.
 """
@@ -8,13 +8,29 @@ import contextlib
 import common
 
 import tensorflow as tf
+from tensorflow.python.framework.test_util import IsMklEnabled
+
+
+def make_deterministic():
+    """
+    To be called before a training. On a CPU the threads of TensorFlow's gradient of CropAndResize lose what two of them
+    add to one pixel, which changes the backbone's gradient by some percent, unless TensorFlow is asked to be
+    deterministic. A GPU loses nothing, and has no deterministic kernel of it.
+    """
+    if not common.visible_gpus():
+        tf.config.experimental.enable_op_determinism()
+
+
+def lacks_onednn():
+    """Returns: bool, whether this is a CPU on which TensorFlow does not take the kernels of oneDNN"""
+    return not common.visible_gpus() and not IsMklEnabled()
 
 
 @contextlib.contextmanager
 def convolutions():
     """What is built in this context has the gradients of this file, on a CPU without oneDNN, where they are faster."""
     with contextlib.ExitStack() as stack:
-        if common.lacks_onednn():
+        if lacks_onednn():
             graph = tf.compat.v1.get_default_graph()
             stack.enter_context(graph.gradient_override_map({"Conv2D": "Conv2DOnCPU"}))
         yield

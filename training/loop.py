@@ -1,6 +1,4 @@
 """A training from its first step to its last."""
-from common import prepare_training
-
 from tensorpack import tfv1
 from tensorpack.callbacks import (
     Callback,
@@ -15,6 +13,7 @@ from tensorpack.train import TrainConfig, launch_train_with_config
 
 import data
 import distributed
+from training import cpu_gradients
 from training.checkpoint import CheckpointSaver, TimedCheckpoints
 from training.evaluation import Evaluation
 from training.model import TrainingModel
@@ -62,7 +61,7 @@ def train(cfg, dataflow, val_sets, schedule, init, logdir):
     Raises:
         UserError: a loss is not finite, the data cannot be read, or a checkpoint cannot be written
     """
-    prepare_training()
+    cpu_gradients.make_deterministic()
     tfv1.disable_eager_execution()
     tfv1.set_random_seed(cfg.TRAIN.SEED)
     model = TrainingModel(cfg)

@@ -2,7 +2,6 @@
 import re
 
 import common  # noqa: F401
-from common import prepare_training
 
 import numpy as np
 import pytest
@@ -11,10 +10,11 @@ from tensorpack import tfv1
 
 from gpu_kernels import lacks_of_gpu_kernels
 from graph import gradients, run, set_variables, variable_shapes
-from modeling import rpn
+from modeling import precision as precision_module, rpn
 from modeling.generalized_rcnn import GeneralizedRCNN
 from modeling.structures import GroundTruth, Proposals, RoIFeatures, RoIs
 from network import SIZES, Network, batch_of
+from training.cpu_gradients import make_deterministic
 
 # training -----------------------------------------------------------------------------------------------------------
 OBJECTS = batch_of([(1, (8, 10, 40, 50)), (3, (50, 5, 90, 60))], [(2, (20, 8, 36, 28))])
@@ -196,7 +196,9 @@ EVERYTHING_IS_SAMPLED = ["RPN.BATCH_PER_IM=2000", "RPN.FG_RATIO=1", "FRCNN.BATCH
 @pytest.mark.parametrize("name, precision", [
     ("FPN", "bfloat16"), *(pytest.param(*case, marks=pytest.mark.slow) for case in (
         ("FPN", "float16"), ("C4", "bfloat16"), ("C4", "float16"), ("Cascade", "bfloat16"), ("Cascade", "float16")))])
-def test_layers_of_lower_precision_give_nearly_the_losses_of_float32(make_config, make_weight, name, precision):
+def test_layers_of_lower_precision_give_nearly_the_losses_of_float32(
+        make_config, make_weight, monkeypatch, name, precision):
+    monkeypatch.setattr(precision_module, "is_fast", lambda _: True)
     words = ["TRAIN.IMS_PER_GPU=2", *EVERYTHING_IS_SAMPLED, *TINY_MODELS[name].split()]
     exact = Network(make_config(*words), training=True, weights=make_weight).losses(OBJECTS)
     network = Network(make_config(*words, f"TRAIN.PRECISION={precision}"), training=True, weights=make_weight)
@@ -227,7 +229,7 @@ def test_a_batch_has_the_mean_of_the_losses_and_gradients_of_its_images(make_con
     for i, (height, width) in enumerate(OBJECTS["image_sizes"]):
         each.append({key: value[i:i + 1] for key, value in OBJECTS.items()})
         each[-1]["images"] = each[-1]["images"][:, :height, :width]
-    prepare_training()
+    make_deterministic()
     (together,), alone = losses_and_gradients(2, [OBJECTS]), losses_and_gradients(1, each)
     for found, *of_images in zip(together, *alone):
         expected = np.mean(of_images, axis=0)

@@ -25,7 +25,7 @@ def both(monkeypatch, *arrays, **settings):
             return gradients(*tensors, **settings)
 
     theirs = run(lambda *t: gradients(*t, **settings), *arrays)
-    monkeypatch.setattr(common, "lacks_onednn", lambda: True)
+    monkeypatch.setattr(cpu_gradients, "lacks_onednn", lambda: True)
     with tf.Graph().as_default() as graph:
         ours(*map(tf.constant, arrays))
     return theirs, run(ours, *arrays), {op.type for op in graph.get_operations()}
@@ -60,7 +60,7 @@ def test_other_convolutions_keep_those_of_tensorflow(monkeypatch, size, settings
 
 
 def test_a_convolution_in_groups_keeps_those_of_tensorflow(monkeypatch):
-    monkeypatch.setattr(common, "lacks_onednn", lambda: True)
+    monkeypatch.setattr(cpu_gradients, "lacks_onednn", lambda: True)
     with tf.Graph().as_default() as graph, cpu_gradients.convolutions():
         x, kernel = tf.zeros([1, 5, 6, 4]), tf.zeros([3, 3, 2, 8])
         tfv1.gradients(tf.nn.conv2d(x, kernel, 1, "SAME"), [x, kernel])
@@ -75,7 +75,7 @@ def test_second_derivatives_pass_through_them(monkeypatch):
         return tfv1.gradients(sum(tf.reduce_sum(g ** 2) for g in grads), [x, kernel, dy])
 
     theirs = run(penalty, x, kernel, dy)
-    monkeypatch.setattr(common, "lacks_onednn", lambda: True)
+    monkeypatch.setattr(cpu_gradients, "lacks_onednn", lambda: True)
     with_ours = run(lambda *t: _in_context(penalty, *t), x, kernel, dy)
     for found, expected in zip(with_ours, theirs):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-2)
@@ -99,7 +99,7 @@ def test_bfloat16_sums_lose_little(monkeypatch):
 @pytest.mark.parametrize("gpus, mkl, expected", [(0, False, True), (1, False, False), (0, True, False)])
 def test_they_are_for_cpus_without_kernels_of_onednn(monkeypatch, gpus, mkl, expected):
     monkeypatch.setattr(common, "visible_gpus", lambda: gpus)
-    monkeypatch.setattr(common, "IsMklEnabled", lambda: mkl)
+    monkeypatch.setattr(cpu_gradients, "IsMklEnabled", lambda: mkl)
     with tf.Graph().as_default() as graph:
         with cpu_gradients.convolutions():
             gradients(tf.zeros([1, 4, 4, 2]), tf.zeros([3, 3, 2, 2]), tf.zeros([1, 4, 4, 2]), strides=1, padding="SAME")
