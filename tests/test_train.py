@@ -98,7 +98,8 @@ def test_a_detector_of_the_run_knows_its_classes(finished):
 
 
 def test_a_run_ends_at_its_last_step_within_an_epoch(dataset, tmp_path):    # noqa: F811
-    run_here(tmp_path / "run", dataset, "TRAIN.STEPS_PER_EPOCH=3", "TRAIN.LR_SCHEDULE=(2, 4)")
+    run_here(tmp_path / "run", dataset, "TRAIN.STEPS_PER_EPOCH=3", "TRAIN.LR_SCHEDULE=(2, 4)",
+             "MODE_MASK=False")
     assert final_state(tmp_path / "run")[0] == 4
     assert (tmp_path / "run" / "eval.json").exists()
 
@@ -262,7 +263,7 @@ def test_a_run_without_a_checkpoint_cannot_be_resumed_and_says_what_can_be_done(
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(dataset, tmp_path):    # noqa: F811
-    line = message_of(run_here, tmp_path / "run", dataset, "TRAIN.BASE_LR=1e30", "TRAIN.WARMUP=6")
+    line = message_of(run_here, tmp_path / "run", dataset, "TRAIN.BASE_LR=1e30", "TRAIN.WARMUP=6", "MODE_MASK=False")
     assert "_loss" in line and "images" in line and "TRAIN.BASE_LR" in line
     assert final_state(tmp_path / "run")[0] < 20
 
