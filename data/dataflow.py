@@ -175,6 +175,7 @@ class _Workers(MultiProcessMapData):
             yield heapq.heappop(self._early)[1]
 
     def _recv(self):
+        self._check_alive()    # the others may go on without the one that died
         while not self.socket.poll(timeout=2000):
             self._check_alive()
         return super()._recv()

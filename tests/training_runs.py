@@ -161,7 +161,8 @@ def resume(logdir):
 
 def wait_for(path):
     deadline = time.time() + 120
-    while not path.exists() and time.time() < deadline:
+    while not path.exists():
+        assert time.time() < deadline, f"{path} was not made in time"
         time.sleep(0.05)
 
 

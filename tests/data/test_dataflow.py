@@ -25,10 +25,8 @@ M = 14
 @pytest.fixture
 def cfg(tmp_path):
     cfg = new_config()
-    cfg.DATA.BASEDIR = str(tmp_path)
-    cfg.DATA.NUM_WORKERS = 0
-    cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE = (40, 70)
-    cfg.PREPROC.MAX_SIZE = 120
+    cfg.DATA.BASEDIR, cfg.DATA.NUM_WORKERS = str(tmp_path), 0
+    cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE = (40, 70), 120
     cfg.MRCNN.GT_RESOLUTION = M
     return cfg
 
