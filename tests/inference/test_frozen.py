@@ -53,6 +53,14 @@ def test_a_frozen_network_finds_what_the_one_with_variables_finds(variables, cfg
     assert_equal_detections(found, list(expected.values()), rtol=1e-4, atol=1e-3)
 
 
+def test_weights_that_lack_a_variable_are_refused(variables, cfg, tmp_path):
+    weights = dict(variables[1])
+    del weights["rpn/class/b"]
+    np.savez(tmp_path / "model.npz", **weights)
+    with pytest.raises(common.UserError, match="lacks 1 of .* such as rpn/class/b"):
+        freeze(cfg, str(tmp_path / "model.npz"))
+
+
 def test_it_has_no_variables_and_nothing_of_a_training(graph_def):
     types = {node.op for node in graph_def.node}
     assert "_FusedConv2D" in types and "Const" in types
