@@ -71,7 +71,7 @@ class Connections:
         """Returns: whether rank 0 was found at one of the `hosts`"""
         self._token = token
         for host in hosts:
-            with contextlib.suppress(OSError, UnicodeError):
+            with contextlib.suppress(OSError, UnicodeError, asyncio.TimeoutError):    # an OSError from Python 3.11 on
                 connection = asyncio.open_connection(host, port, limit=_MAX_BYTES)
                 if await self._greet(*await asyncio.wait_for(connection, _CONNECT_TIME)):
                     return True
@@ -104,7 +104,7 @@ class Connections:
             is_known = secrets.compare_digest(token, self._token.encode())
             if not is_known or rank == self.rank or rank not in range(self.size):
                 raise ValueError(rank)
-        except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        except (OSError, asyncio.TimeoutError, ValueError, TypeError, LookupError, RecursionError):
             writer.close()
             return False
         if not self.rank:
