@@ -11,7 +11,6 @@ from inference.masks import paste_mask
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 MASK_OPACITY = 0.45
 MAX_ENLARGED_EDGE = 8192    # pixels, to which a small image is enlarged at most
-BACKGROUND = 255    # grey level between the pictures of a contact sheet
 
 
 def instance_color(index):
@@ -120,30 +119,3 @@ def draw_detections(image, detections, score_threshold=0.5, min_edge=480):
         text = f"{detections.class_names[detections.labels[i] - 1]} {detections.scores[i]:.2f}"
         _draw_label(canvas, text, boxes[i], colors[i], taken)
     return canvas
-
-
-def contact_sheet(images, columns, gap=8):
-    """
-    Lay pictures out in rows on one white picture.
-
-    Args:
-        images (list): of uint8 (h, w, 3), at least one
-        columns (int): pictures in a row
-        gap (int): pixels between the pictures and around them
-
-    Returns:
-        uint8 (H, W, 3)
-    """
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
-    # a row is as high as its highest picture, a column as wide as its widest
-    heights = [max(image.shape[0] for image in images[row * columns:(row + 1) * columns]) for row in range(rows)]
-    widths = [max(image.shape[1] for image in images[column::columns]) for column in range(columns)]
-    tops, lefts = (np.cumsum([gap] + [size + gap for size in sizes]) for sizes in (heights, widths))
-    sheet = np.full((tops[-1], lefts[-1], 3), BACKGROUND, dtype=np.uint8)
-    for i, image in enumerate(images):
-        row, column = divmod(i, columns)
-        height, width = image.shape[:2]
-        y, x = tops[row] + (heights[row] - height) // 2, lefts[column] + (widths[column] - width) // 2
-        sheet[y:y + height, x:x + width] = image
-    return sheet
