@@ -156,7 +156,7 @@ class Watchdog:
 
     async def _judge(self, rank, error, is_symptom):
         """Rank 0 ends the job for an error, or for a rank that is gone and may have caused it."""
-        if is_symptom and self._searching:
+        if self._ended or is_symptom and self._searching:
             return
         if is_symptom:
             self._searching = True
@@ -217,12 +217,14 @@ class Watchdog:
             self._begin(self._tell(rank, line))
 
     async def _tell(self, rank, line):
-        if self.rank == 0:
-            await self._connections.part(verdict=line, rank=rank)
-        if rank != self.rank or self._error is None:
-            try:
-                self._print(line)
-            finally:
+        ends_by_itself = rank == self.rank and self._error is not None
+        try:
+            if not ends_by_itself:
+                self._print(line)    # first, as a launcher may kill this rank once another has ended
+            if self.rank == 0:
+                await self._connections.part(verdict=line, rank=rank)
+        finally:
+            if not ends_by_itself:
                 os._exit(1)    # the main thread waits in a collective and cannot be interrupted
         self._verdict.set()
 

@@ -276,6 +276,20 @@ def test_all_others_print_why_a_rank_fails_and_it_ends_by_itself(job, failed):
     assert job.end(failed) == (5, "")
 
 
+def test_a_collective_that_fails_since_a_rank_left_does_not_hide_why_it_left(job):
+    def fail(job, dog):
+        dog.stop(error="no space left on /data")
+        job.touch("left")    # as if Horovod ended here, before the process and its connection do
+
+    def wait(job, dog):
+        job.wait_for("left")
+        fail_in_a_collective(job, dog)
+
+    job.start(wait, fail, wait)
+    for rank in (0, 2):
+        assert_one_line(job.end(rank), f"rank 1 (host {HOST}): no space left on /data\n")
+
+
 def at_step(step):
     return lambda job, dog: dog.progress(step=step)
 
