@@ -50,7 +50,7 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
         UserError: there is no image to train on, or too many objects lack a mask
     """
     records = _training_records(cfg, datasets)
-    mapper = TrainMapper(cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE,
+    mapper = TrainMapper(records, cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE,
                          cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None)
     batch_size, num_workers = cfg.TRAIN.IMS_PER_GPU, cfg.DATA.NUM_WORKERS
     flow = _Order(records, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks,
@@ -79,7 +79,8 @@ def _training_records(cfg, datasets):
 
 class _Order(DataFlow):
     """
-    Endless [index, record, seed]: each pass over the records is shuffled anew, and each image gets a new seed.
+    Endless [index, number of a record, seed]: each pass over the records is shuffled anew, and each image gets a new
+    seed.
 
     They come in groups of `group_size` landscape or portrait images. Of these groups the stream has every `step`-th,
     from number `start` on. Before them `earlier` groups were taken: a list of their sizes, and how many of each.
@@ -99,7 +100,7 @@ class _Order(DataFlow):
         groups = itertools.islice(
             self._groups(images, waiting, self._group_size), self._start, None, self._step)
         pairs = itertools.chain.from_iterable(groups)
-        self._stream = ([index, self._records[i], seed] for index, (i, seed) in enumerate(pairs))
+        self._stream = ([index, i, seed] for index, (i, seed) in enumerate(pairs))
 
     def __iter__(self):
         return self._stream
@@ -134,7 +135,8 @@ def _kill(processes):
 
 class _Workers(MultiProcessMapData):
     """
-    Maps [index, record, seed] in worker processes and yields the values in the order of the indices.
+    Maps [index, number of a record, seed] in worker processes and yields the values in the order of the indices. The
+    processes are forked, so they share the records.
 
     The workers leave no orphans, and their death is noticed.
     """

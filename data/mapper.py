@@ -34,12 +34,14 @@ class TrainMapper:
     Reads and augments one image: a random size, and a flip in half of the cases.
 
     Args:
+        records (sequence of Record): the images that there are
         short_edge_range: shortest and longest short edge in pixels, drawn uniformly
         max_size (int): longest long edge in pixels
         mask_resolution (int): M of the box-frame masks, or None for no masks
     """
 
-    def __init__(self, short_edge_range, max_size, mask_resolution):
+    def __init__(self, records, short_edge_range, max_size, mask_resolution):
+        self.records = records
         self.short_edge_range = tuple(short_edge_range)
         self.max_size = max_size
         self.mask_resolution = mask_resolution
@@ -47,12 +49,13 @@ class TrainMapper:
     def __call__(self, datapoint):
         """
         Args:
-            datapoint: [index, record, seed]
+            datapoint: [index, number of a record, seed]
 
         Returns:
             [index, Sample | BadFile | Failure]
         """
-        index, record, seed = datapoint
+        index, number, seed = datapoint
+        record = self.records[number]
         try:
             return [index, self.make_sample(record, seed)]
         except UserError as e:

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from common import UserError
 
@@ -28,6 +30,9 @@ class Record:
         is_crowd: bool (n,), a region of many objects and not one
         segmentations: of n; each None, a list of polygons (float64 x, y, x, y, ...) or COCO's RLE as a dict with "size"
             and "counts", where counts is a list, or a string when compressed
+        keypoints: float64 (n, K, 3) x, y in continuous coordinates, and 0 for not labelled, 1 for hidden or 2 for
+            visible; None where the data set has no keypoints
+        is_difficult: bool (n,), an object whose detection neither counts nor is a mistake; None: none is
     """
 
     file_name: str
@@ -39,6 +44,12 @@ class Record:
     labels: np.ndarray
     is_crowd: np.ndarray
     segmentations: list
+    keypoints: np.ndarray | None = None
+    is_difficult: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.is_difficult is None:
+            self.is_difficult = np.zeros(len(self.labels), dtype=bool)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -59,7 +70,21 @@ class Record:
         """Returns: the image with those objects alone that `keep`, bool (n,), says"""
         return dataclasses.replace(
             self, bboxes=self.bboxes[keep], areas=self.areas[keep], labels=self.labels[keep],
-            is_crowd=self.is_crowd[keep], segmentations=[s for s, kept in zip(self.segmentations, keep) if kept])
+            is_crowd=self.is_crowd[keep], segmentations=[s for s, kept in zip(self.segmentations, keep) if kept],
+            keypoints=None if self.keypoints is None else self.keypoints[keep], is_difficult=self.is_difficult[keep])
+
+
+class Skeleton(NamedTuple):
+    """
+    The K keypoints of a data set's objects.
+
+    Attributes:
+        names: of the keypoints, in the order of `Record.keypoints`
+        edges: pairs of numbers in 0..K-1 of keypoints that a line joins
+    """
+
+    names: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
 
 
 @dataclass
@@ -74,14 +99,18 @@ class Dataset:
         annotation_file: path of the file that it was read from
         records: one for each image
         metric: the name in `metrics` of what detections are judged by
+        skeleton: of the keypoints, None where there are none
+        has_ground_truth: False for a test set, whose results are written and not judged
     """
 
     name: str
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
     annotation_file: str
-    records: list[Record]
+    records: Sequence[Record]
     metric: str = "coco"
+    skeleton: Skeleton | None = None
+    has_ground_truth: bool = True
 
 
 class Unusable(Exception):
