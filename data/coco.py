@@ -7,6 +7,7 @@ from common import UserError
 
 import numpy as np
 
+from data.folders import ImageFolder
 from data.records import Dataset, Record, Skipped, Unusable
 from data.segmentation import parse_segmentation
 
@@ -44,7 +45,7 @@ def load_coco(basedir: str, name: str, registered: tuple[str, ...] = ()) -> Data
     annotation_file, image_dir = _find(basedir, name, registered)
     content = _read_json(annotation_file)
     class_names, category_ids = _parse_categories(content["categories"], annotation_file)
-    images, bad_ids = _parse_images(content["images"], annotation_file, _ImageFolder(image_dir))
+    images, bad_ids = _parse_images(content["images"], annotation_file, ImageFolder(image_dir))
     objects = _parse_annotations(content["annotations"], annotation_file, images, bad_ids, category_ids)
     records = [_make_record(image, objects.pop(image_id)) for image_id, image in images.items()]
     return Dataset(name, class_names, category_ids, annotation_file, records)
@@ -78,39 +79,6 @@ def _find_image_dir(basedir, name, annotation_file):
         if os.path.isdir(path):
             return path
     return os.path.dirname(annotation_file)
-
-
-class _ImageFolder:
-    """
-    Turns the file names of a json file into paths, and keeps them inside the data set's folder: no name may climb out
-    of it. Links in it lead wherever the user who made them wants.
-    """
-
-    def __init__(self, path):
-        self.path = os.path.abspath(path)
-        self._listings = {}
-
-    def resolve(self, file_name):
-        """Returns: the absolute path of an existing file; raises `Unusable`"""
-        if not isinstance(file_name, str) or not file_name or "\0" in file_name:
-            raise Unusable(f"file_name is {file_name!r}")
-        relative = os.path.normpath(file_name)
-        if os.path.isabs(relative) or relative.split(os.sep)[0] == os.pardir:
-            raise Unusable(f"file_name {file_name!r} leads out of {self.path}")
-        folder, base = os.path.split(os.path.join(self.path, relative))
-        if base not in self._list(folder):
-            raise Unusable(f"there is no file {os.path.join(folder, base)}")
-        return os.path.join(folder, base)
-
-    def _list(self, folder):
-        """Returns: set of the names of files in a folder; one listing is faster than a stat a file"""
-        if folder not in self._listings:
-            try:
-                with os.scandir(folder) as entries:
-                    self._listings[folder] = {entry.name for entry in entries if entry.is_file()}
-            except OSError:
-                self._listings[folder] = set()
-        return self._listings[folder]
 
 
 def _read_json(path):
