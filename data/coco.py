@@ -134,13 +134,13 @@ def _parse_images(images, path, folder):
         image_id = image.get("id") if isinstance(image, dict) else None
         try:
             if not _is_id(image_id):
-                raise Unusable(f"its \"id\" is {json.dumps(image_id)[:80]}, not a whole number")
+                raise Unusable(f"its \"id\" is {json.dumps(image_id)[:80]}, not a whole number", "image-id")
             if image_id in good:
-                raise Unusable("its id appears twice")
+                raise Unusable("its id appears twice", "image-id-twice")
             height, width = _parse_size(image)
             good[image_id] = folder.resolve(image.get("file_name")), image_id, height, width
         except Unusable as e:
-            skipped.add(image_id if _is_id(image_id) else f"number {position + 1}", str(e))
+            skipped.add(image_id if _is_id(image_id) else f"number {position + 1}", e)
             if _is_id(image_id) and image_id not in good:
                 bad_ids.add(image_id)
     skipped.finish()
@@ -150,7 +150,7 @@ def _parse_images(images, path, folder):
 def _parse_size(image):
     size = image.get("height"), image.get("width")
     if not all(_is_number(v) and v >= 1 and v == int(v) for v in size):
-        raise Unusable(f"its height and width are {size[0]!r} and {size[1]!r}")
+        raise Unusable(f"its height and width are {size[0]!r} and {size[1]!r}", "image-size")
     return int(size[0]), int(size[1])
 
 
@@ -163,16 +163,18 @@ def _parse_annotations(annotations, path, images, bad_ids, category_ids):
         annotations[position] = None    # free the json's own lists while the smaller arrays grow
         try:
             if not isinstance(annotation, dict):
-                raise Unusable("it is not an object")
+                raise Unusable("it is not an object", "annotation-form")
             image_id = annotation.get("image_id")
             if _is_id(image_id) and image_id in bad_ids:
                 continue
             if not _is_id(image_id) or image_id not in images:
-                raise Unusable(f"there is no image {image_id!r}")
+                raise Unusable(f"there is no image {image_id!r}", "annotation-image")
             objects[image_id].append(_parse_object(annotation, labels, *images[image_id][2:]))
         except Unusable as e:
-            known_id = annotation.get("id") if isinstance(annotation, dict) else None
-            skipped.add(f"number {position + 1}" if known_id is None else known_id, str(e))
+            fields = annotation if isinstance(annotation, dict) else {}
+            known_id = fields.get("id")
+            skipped.add(f"number {position + 1}" if known_id is None else known_id, e, fields.get("image_id"),
+                        fields.get("bbox"))
     skipped.finish()
     return objects
 
@@ -180,30 +182,30 @@ def _parse_annotations(annotations, path, images, bad_ids, category_ids):
 def _parse_object(annotation, labels, height, width):
     category_id = annotation.get("category_id")
     if not _is_id(category_id) or category_id not in labels:
-        raise Unusable(f"there is no category {category_id!r}")
+        raise Unusable(f"there is no category {category_id!r}", "category-unknown")
     is_crowd = annotation.get("iscrowd", 0)
     if is_crowd not in (0, 1):
-        raise Unusable(f"iscrowd is {is_crowd!r}, not 0 or 1")
+        raise Unusable(f"iscrowd is {is_crowd!r}, not 0 or 1", "annotation-crowd")
     bbox, area = annotation.get("bbox"), annotation.get("area")
     _check_box(bbox, height, width)
     if area is None:
         area = bbox[2] * bbox[3]
     elif not _is_number(area):
-        raise Unusable(f"area is {str(area)[:80]}, not a number")
+        raise Unusable(f"area is {str(area)[:80]}, not a number", "area")
     return (bbox, area, labels[category_id], bool(is_crowd),
             parse_segmentation(annotation.get("segmentation"), height, width))
 
 
 def _check_box(bbox, height, width):
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
-        raise Unusable(f"bbox is {str(bbox)[:80]}, not 4 numbers")
+        raise Unusable(f"bbox is {str(bbox)[:80]}, not 4 numbers", "box-form")
     x, y, w, h = bbox
     if w <= 0 or h <= 0:
-        raise Unusable(f"bbox is {bbox}, its width and height must be positive")
+        raise Unusable(f"bbox is {bbox}, its width and height must be positive", "box-empty")
     x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
     # two numbers can be different as they are and equal as float32
     if not (np.float32(x1) < np.float32(x2) and np.float32(y1) < np.float32(y2)):
-        raise Unusable(f"bbox is {bbox}, outside of the image, which is {width} wide and {height} high")
+        raise Unusable(f"bbox is {bbox}, outside of the image, which is {width} wide and {height} high", "box-outside")
 
 
 def _make_record(image, objects):

@@ -23,13 +23,13 @@ class ImageFolder:
             Unusable: there is none, or it would be outside of the folder
         """
         if not isinstance(file_name, str) or not file_name or "\0" in file_name:
-            raise Unusable(f"file_name is {file_name!r}")
+            raise Unusable(f"file_name is {file_name!r}", "image-name")
         relative = os.path.normpath(file_name)
         if os.path.isabs(relative) or relative.split(os.sep)[0] == os.pardir:
-            raise Unusable(f"file_name {file_name!r} leads out of {self.path}")
+            raise Unusable(f"file_name {file_name!r} leads out of {self.path}", "image-outside-folder")
         folder, base = os.path.split(os.path.join(self.path, relative))
         if base not in self._list(folder):
-            raise Unusable(f"there is no file {os.path.join(folder, base)}")
+            raise Unusable(f"there is no file {os.path.join(folder, base)}", "image-missing")
         return os.path.join(folder, base)
 
     def _list(self, folder):

@@ -1,6 +1,7 @@
 """Data sets in memory, for training and for the metrics; and what a reader of annotations leaves out."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,7 +115,60 @@ class Dataset:
 
 
 class Unusable(Exception):
-    """Why one image, annotation or object cannot be used."""
+    """
+    Why one image, annotation or object cannot be used.
+
+    Args:
+        reason (str): for people
+        kind (str): a short name of what is wrong, as in `data.check.kinds`
+    """
+
+    def __init__(self, reason, kind="unusable"):
+        super().__init__(reason)
+        self.kind = kind
+
+
+class Problem(NamedTuple):
+    """
+    Something that is wrong with a data set.
+
+    Attributes:
+        kind: a short name of what is wrong, as in `data.check.kinds`
+        path: of the file that has it
+        item: what it is in the file, such as "annotation 17"; empty for the file as a whole
+        text: what is wrong with it
+        image_id: of the image that it is in, or None
+        bbox: x, y, width, height as annotated, whatever the file has there; None for no box
+    """
+
+    kind: str
+    path: str
+    item: str
+    text: str
+    image_id: int | None = None
+    bbox: Sequence[float] | None = None
+
+
+_collected = None    # list of problems, in `collecting_problems`
+
+
+@contextlib.contextmanager
+def collecting_problems():
+    """
+    A context in which all that is skipped goes into a list of `Problem`s, which it gives, and is neither printed nor
+    ever too much. A reader with a cache of what it read before reads the file itself, as problems are not in the cache.
+    """
+    global _collected    # noqa: PLW0603  (a reader is called by name, and knows nothing of who listens)
+    before, _collected = _collected, []
+    try:
+        yield _collected
+    finally:
+        _collected = before
+
+
+def are_problems_collected():
+    """Returns: bool, whether `collecting_problems` listens"""
+    return _collected is not None
 
 
 class Skipped:
@@ -133,7 +187,17 @@ class Skipped:
         self.count = 0
         self.first = None
 
-    def add(self, item, reason):
+    def add(self, item, reason, image_id=None, bbox=None):
+        """
+        Args:
+            item: its id, or other words for which one it is
+            reason (Unusable or str)
+            image_id, bbox: see `Problem`, for who wants to look at it
+        """
+        if are_problems_collected():
+            _collected.append(Problem(getattr(reason, "kind", "unusable"), self.path, f"{self.kind} {item}",
+                                      str(reason), image_id, bbox))
+            return
         self.count += 1
         self.first = self.first or f"{self.kind} {item}: {reason}"
         if self.count <= MAX_BAD_LINES:
@@ -162,7 +226,9 @@ def records_with_masks(dataset: Dataset) -> list[Record]:
     for record in dataset.records:
         usable = np.array([s is not None for s in record.segmentations], dtype=bool) | record.is_crowd
         for index in np.flatnonzero(~usable):
-            skipped.add(f"{index + 1} of image {record.image_id}", "it has no segmentation, which MODE_MASK=True needs")
+            skipped.add(f"{index + 1} of image {record.image_id}",
+                        Unusable("it has no segmentation, which MODE_MASK=True needs", "no-mask"),
+                        record.image_id, record.bboxes[index].tolist())
         records.append(record if usable.all() else record.select(usable))
     skipped.finish()
     return records

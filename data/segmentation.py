@@ -28,29 +28,29 @@ def parse_segmentation(segmentation, height, width):
         _check_rle(segmentation, height, width)
         return segmentation
     if not isinstance(segmentation, list):
-        raise Unusable("its segmentation is neither polygons nor RLE")
+        raise Unusable("its segmentation is neither polygons nor RLE", "mask-form")
     reach = MAX_REACH * max(height, width)
     return [_parse_polygon(polygon, reach) for polygon in segmentation]
 
 
 def _parse_polygon(polygon, reach):
     if not isinstance(polygon, list):
-        raise Unusable("its segmentation is not a list of polygons")
+        raise Unusable("its segmentation is not a list of polygons", "mask-form")
     if len(polygon) < 6 or len(polygon) % 2:
-        raise Unusable(f"a polygon has {len(polygon)} numbers, not an even number of at least 6")
+        raise Unusable(f"a polygon has {len(polygon)} numbers, not an even number of at least 6", "polygon-points")
     try:
         array = np.array(polygon, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise Unusable("a polygon holds something that is not a number") from None
+        raise Unusable("a polygon holds something that is not a number", "polygon-corner") from None
     # false for NaN
     if array.ndim != 1 or not (np.abs(array) < reach).all():
-        raise Unusable("a polygon has a corner that is not a number, or far outside of the image")
+        raise Unusable("a polygon has a corner that is not a number, or far outside of the image", "polygon-corner")
     return array
 
 
 def _check_rle(rle, height, width):
     if rle.get("size") != [height, width]:
-        raise Unusable(f"its RLE has size {str(rle.get('size'))[:40]}, the image [{height}, {width}]")
+        raise Unusable(f"its RLE has size {str(rle.get('size'))[:40]}, the image [{height}, {width}]", "rle-size")
     counts = rle.get("counts")
     if isinstance(counts, list):
         is_whole = all(isinstance(c, int) and c >= 0 for c in counts) and sum(counts) == height * width
@@ -58,9 +58,9 @@ def _check_rle(rle, height, width):
         runs = _run_lengths(counts)
         is_whole = runs is not None and runs.min() >= 0 and runs.sum() == height * width
     else:
-        raise Unusable("its RLE has no counts")
+        raise Unusable("its RLE has no counts", "rle-counts")
     if not is_whole:
-        raise Unusable("the counts of its RLE do not add up to the image")
+        raise Unusable("the counts of its RLE do not add up to the image", "rle-counts")
 
 
 def _run_lengths(counts):

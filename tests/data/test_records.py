@@ -43,3 +43,13 @@ def test_crowds_need_no_mask():
 def test_a_data_set_of_boxes_alone_cannot_train_masks():
     with pytest.raises(UserError, match="train.json: 5 of 5 objects .* set MODE_MASK=False"):
         records_with_masks(make_dataset(5, without_mask=range(5)))
+
+
+# what is skipped ----------------------------------------------------------------------------------------------------
+def test_what_is_skipped_can_be_collected_and_is_then_neither_printed_nor_too_much(warnings):
+    with records.collecting_problems() as problems:
+        records_with_masks(make_dataset(5, without_mask=range(5)))
+    assert [problem.item for problem in problems] == [f"object {i} of image 7" for i in range(1, 6)]
+    assert problems[0] == records.Problem("no-mask", "train.json", "object 1 of image 7",
+                                          "it has no segmentation, which MODE_MASK=True needs", 7, [10, 10, 20, 20])
+    assert warnings == [] and not records.are_problems_collected()
