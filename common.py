@@ -133,13 +133,19 @@ def exit_on_user_error(main):
     try:
         main()
     except UserError as e:
-        sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {e}\n")
+        sys.stderr.write(f"{_command_name()}: {e}\n")
         sys.stderr.flush()
         sys.exit(2)
     except BrokenPipeError:
         # who read the output, such as `head`, has seen enough; the interpreter would complain once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _command_name():
+    """Returns: str, the file of a command, or the folder of one that is a package"""
+    folder, name = os.path.split(sys.argv[0])
+    return os.path.basename(folder) if name == "__main__.py" else name
 
 
 class ArgumentParser(argparse.ArgumentParser):

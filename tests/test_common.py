@@ -92,6 +92,15 @@ def test_a_program_that_imports_it_keeps_its_environment_logging_and_descriptors
     assert "heard\nheard, too\n" in done.stderr
 
 
+def test_a_command_that_is_a_package_goes_by_its_name(capsys, monkeypatch):
+    def main():
+        raise UserError("no")
+    monkeypatch.setattr(sys, "argv", ["/somewhere/data/convert/__main__.py"])
+    with pytest.raises(SystemExit):
+        exit_on_user_error(main)
+    assert capsys.readouterr().err == "convert: no\n"
+
+
 def test_without_tensorflow_a_command_says_in_one_line_how_to_get_it(tmp_path):
     (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError('no tensorflow', name='tensorflow')\n")
     done = python("train.py", env=dict(os.environ, PYTHONPATH=str(tmp_path)))

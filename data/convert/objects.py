@@ -1,0 +1,165 @@
+"""What a reader of another format gives: images, and their objects as COCO has them."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pycocotools.mask as mask_utils
+
+from data.records import Unusable
+from data.segmentation import parse_segmentation, to_rle
+
+MAX_NAME = 200     # characters of a class
+CIRCLE_CORNERS = 64
+_ANGLES = np.linspace(0, 2 * np.pi, CIRCLE_CORNERS, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+
+
+class Object(NamedTuple):
+    """
+    Attributes:
+        name: of its class
+        bbox: float64 (4,) x, y, width, height in pixels, within the image
+        area: square pixels
+        segmentation: None; a list of polygons, float64 (2k,) x, y, x, y, ...; or COCO's RLE, a dict
+        is_difficult: an object that VOC does not judge
+    """
+
+    name: str
+    bbox: np.ndarray
+    area: float
+    segmentation: list | dict | None = None
+    is_difficult: bool = False
+
+
+class Picture(NamedTuple):
+    """
+    Attributes:
+        file: path from the source's folder
+        size: height and width in pixels, which the objects belong to
+        objects
+        split: "train", "val" or "test"; None where the source does not say
+        content: the bytes of an image file, where it is in the annotation file; `file` is then what to call it
+    """
+
+    file: str
+    size: tuple[int, int]
+    objects: list[Object]
+    split: str | None = None
+    content: bytes | None = None
+
+
+class Contents(NamedTuple):
+    """
+    Attributes:
+        pictures: read while they are iterated
+        total: how many there are to read, good or bad
+        class_names: of the format's own list, in its order; others that objects have follow by the alphabet
+    """
+
+    pictures: Iterator[Picture]
+    total: int
+    class_names: Sequence[str] = ()
+
+
+# objects, which raise Unusable --------------------------------------------------------------------------------------
+def class_name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise Unusable(f"its class is {str(name)[:40]!r}")
+    if len(name) > MAX_NAME:
+        raise Unusable(f"the name of its class has {len(name)} characters")
+    return name.strip()
+
+
+def numbers(values: object, count: int, what: str) -> list[float]:
+    """Returns: `values`, a list of `count` finite numbers; `what` they are is said where they are not"""
+    if not isinstance(values, (list, tuple)) or len(values) != count or not all(
+            isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < 1e9 for v in values):
+        raise Unusable(f"{what} is not {count} numbers")
+    return [float(v) for v in values]
+
+
+def box_object(name: str, corners: Sequence[float], size: tuple[int, int], is_difficult: bool = False) -> Object:
+    """
+    Args:
+        corners: x1, y1, x2, y2 in pixels, in any order of the two corners
+        size: height and width of the image, which the box is clipped to
+    """
+    bbox = _clipped(corners, size)
+    return Object(name, bbox, float(bbox[2] * bbox[3]), is_difficult=is_difficult)
+
+
+def polygon_object(name: str, polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Object:
+    """
+    Args:
+        polygons: the parts of one object, each x, y, x, y, ... in pixels
+        size: height and width of the image
+    """
+    parts = parse_segmentation([list(polygon) for polygon in polygons], *size)
+    corners = np.concatenate(parts).reshape(-1, 2)
+    bbox = _clipped([*corners.min(axis=0), *corners.max(axis=0)], size)
+    is_inside = (corners >= 0).all() and (corners <= size[::-1]).all()
+    area = _polygon_area(parts[0]) if len(parts) == 1 and is_inside else float(mask_utils.area(to_rle(parts, *size)))
+    return Object(name, bbox, area, parts)
+
+
+def mask_object(name: str, rle: dict) -> Object:
+    """Args: rle: COCO's compressed one, of the whole image"""
+    bbox = mask_utils.toBbox(rle)
+    if not bbox[2:].all():
+        raise Unusable("its mask is empty")
+    counts = rle["counts"]
+    text = counts.decode("ascii") if isinstance(counts, bytes) else counts
+    return Object(name, bbox, float(mask_utils.area(rle)), {"size": list(rle["size"]), "counts": text})
+
+
+def circle(x: float, y: float, radius_x: float, radius_y: float) -> list[float]:
+    """Returns: an ellipse as a polygon in it, whose area is 0.2 % less: x, y, x, y, ..."""
+    return (np.array([x, y]) + _CIRCLE * [radius_x, radius_y]).ravel().tolist()
+
+
+def rotated_box(x1: float, y1: float, x2: float, y2: float, degrees: float) -> list[float]:
+    """Returns: the corners of a box turned clockwise around its centre: x, y, x, y, ..."""
+    return rotated([x1, y1, x2, y1, x2, y2, x1, y2], ((x1 + x2) / 2, (y1 + y2) / 2), degrees)
+
+
+def rotated(polygon: Sequence[float], centre: tuple[float, float], degrees: float) -> list[float]:
+    """Returns: a polygon, x, y, x, y, ..., turned clockwise, as y points down"""
+    cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    turned = (np.reshape(polygon, (-1, 2)) - centre) @ np.array([[cosine, sine], [-sine, cosine]]) + centre
+    return turned.ravel().tolist()
+
+
+def place_mask(mask: np.ndarray, x: int, y: int, size: tuple[int, int]) -> dict:
+    """
+    Args:
+        mask: (h, w), 0 or not
+        x, y: of its left top pixel in the image
+        size: height and width of the image; what is beyond is cut off
+
+    Returns:
+        COCO's compressed RLE of the image
+    """
+    whole = np.zeros(size, dtype=np.uint8, order="F")
+    top, left = max(y, 0), max(x, 0)
+    part = mask[top - y:max(size[0] - y, 0), left - x:max(size[1] - x, 0)] != 0
+    whole[top:top + part.shape[0], left:left + part.shape[1]] = part
+    return mask_utils.encode(whole)
+
+
+def _clipped(corners, size):
+    height, width = size
+    x1, x2 = sorted(corners[0::2])
+    y1, y2 = sorted(corners[1::2])
+    box = np.clip([x1, y1, x2, y2], 0, [width, height, width, height])
+    # two numbers can be different as they are and equal as float32; false for NaN
+    if not (np.float32(box[:2]) < np.float32(box[2:])).all():
+        raise Unusable("it has no area within the image" if x1 < x2 and y1 < y2 else "it has no area")
+    return np.concatenate([box[:2], box[2:] - box[:2]])
+
+
+def _polygon_area(polygon):
+    """Gauss's formula: float64 (2k,) to square pixels"""
+    x, y = polygon[0::2], polygon[1::2]
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
