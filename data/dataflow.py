@@ -20,8 +20,8 @@ from tensorpack.dataflow import DataFlow, DataFlowTerminated, MapData, MultiProc
 from tensorpack.utils import logger
 
 from data.batch import collate
+from data.flat_records import FlatRecords, records_with_masks, records_with_objects
 from data.mapper import BadFile, Failure, TrainMapper
-from data.records import records_with_masks
 from data.workers import prepare_worker
 
 MAX_BAD_SHARE = 0.1      # of the image files; beyond it training stops
@@ -64,13 +64,11 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
 
 
 def _training_records(cfg, datasets):
-    if cfg.MODE_MASK:
-        records = [record for dataset in datasets for record in records_with_masks(dataset)]
-    else:
-        records = [record for dataset in datasets for record in dataset.records]
+    records = FlatRecords.join([records_with_masks(dataset) if cfg.MODE_MASK else FlatRecords.of(dataset.records)
+                                for dataset in datasets])
     if cfg.DATA.FILTER_EMPTY:
-        records = [record for record in records if not record.is_crowd.all()]
-    if not records:
+        records = records_with_objects(records)
+    if not len(records):
         files = ", ".join(dataset.annotation_file for dataset in datasets)
         raise UserError(f"{files}: no image to train on; annotate objects, or set DATA.FILTER_EMPTY=False to train "
                         "on images without any")
@@ -109,7 +107,7 @@ class _Order(DataFlow):
         """
         Yields: groups of `size` of the `images`, of one orientation; `waiting` has those of each that are no group yet
         """
-        is_portrait = [record.is_portrait for record in self._records]
+        is_portrait = (self._records.sizes[:, 0] > self._records.sizes[:, 1]).tolist()
         while True:
             # where groups were larger before, several may be waiting
             for group in waiting.values():

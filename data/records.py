@@ -210,25 +210,3 @@ class Skipped:
         if self.count > MAX_BAD_SHARE * self.total:
             raise UserError(f"{self.path}: {self.count} of {self.total} {self.kind}s cannot be used, more than "
                             f"{MAX_BAD_SHARE:.0%}, the first is {self.first}; {self.remedy}")
-
-
-def records_with_masks(dataset: Dataset) -> list[Record]:
-    """
-    The data set's records without the objects that have no segmentation, which training masks cannot use. Crowd regions
-    stay.
-
-    Raises:
-        UserError: more than a tenth of the objects have none
-    """
-    skipped = Skipped("object", dataset.annotation_file, sum(len(record.labels) for record in dataset.records),
-                      "add the segmentations, or set MODE_MASK=False")
-    records = []
-    for record in dataset.records:
-        usable = np.array([s is not None for s in record.segmentations], dtype=bool) | record.is_crowd
-        for index in np.flatnonzero(~usable):
-            skipped.add(f"{index + 1} of image {record.image_id}",
-                        Unusable("it has no segmentation, which MODE_MASK=True needs", "no-mask"),
-                        record.image_id, record.bboxes[index].tolist())
-        records.append(record if usable.all() else record.select(usable))
-    skipped.finish()
-    return records

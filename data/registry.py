@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from common import UserError
 
 from data.coco import load_coco
+from data.flat_records import FlatRecords
 from data.records import Dataset
 
 _LOADERS = {}
@@ -39,6 +40,7 @@ def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
     names = [os.path.expanduser(name) for name in names]
     datasets = [_load(basedir, name) for name in names]
     for dataset, name, label in zip(datasets, names, _labels(basedir, names)):
+        dataset.records = FlatRecords.of(dataset.records)
         if os.sep in name:
             dataset.name = label
     _check_same_categories(datasets)
