@@ -43,7 +43,7 @@ def load_coco(basedir: str, name: str, registered: tuple[str, ...] = ()) -> Data
         UserError: a file or folder is missing or not COCO's, or more than 10 % of the images or annotations are bad
     """
     annotation_file, image_dir = _find(basedir, name, registered)
-    content = _read_json(annotation_file)
+    content = read_json(annotation_file)
     class_names, category_ids = _parse_categories(content["categories"], annotation_file)
     images, bad_ids = _parse_images(content["images"], annotation_file, ImageFolder(image_dir))
     objects = _parse_annotations(content["annotations"], annotation_file, images, bad_ids, category_ids)
@@ -81,7 +81,14 @@ def _find_image_dir(basedir, name, annotation_file):
     return os.path.dirname(annotation_file)
 
 
-def _read_json(path):
+def read_json(path):
+    """
+    Returns:
+        dict with the lists "images", "annotations" and "categories" of a json file, whatever these have in them
+
+    Raises:
+        UserError: it cannot be read, or has no such lists
+    """
     was_enabled = gc.isenabled()
     gc.disable()    # looking for garbage among millions of new lists takes 40 % of the time
     try:
