@@ -7,7 +7,7 @@ from common import UserError
 
 import numpy as np
 
-from data.folders import ImageFolder
+from data.folders import Folder
 from data.records import Dataset, Record, Skipped, Unusable
 from data.segmentation import parse_segmentation
 
@@ -45,13 +45,18 @@ def load_coco(basedir: str, name: str, registered: tuple[str, ...] = ()) -> Data
     annotation_file, image_dir = _find(basedir, name, registered)
     content = read_json(annotation_file)
     class_names, category_ids = _parse_categories(content["categories"], annotation_file)
-    images, bad_ids = _parse_images(content["images"], annotation_file, ImageFolder(image_dir))
+    images, bad_ids = _parse_images(content["images"], annotation_file, Folder(image_dir))
     objects = _parse_annotations(content["annotations"], annotation_file, images, bad_ids, category_ids)
     records = [_make_record(image, objects.pop(image_id)) for image_id, image in images.items()]
     return Dataset(name, class_names, category_ids, annotation_file, records)
 
 
 # files ------------------------------------------------------------------------------------------------------------
+def has_coco(basedir: str, name: str) -> bool:
+    """Returns: whether `load_coco` finds annotations"""
+    return any(os.path.isfile(os.path.join(place, file)) for place, _, file in _candidates(basedir, name))
+
+
 def _find(basedir, name, registered):
     """Returns: the annotation file and the folder of images of data set `name`"""
     folder, base = os.path.split(os.path.join(basedir, name))
@@ -60,17 +65,25 @@ def _find(basedir, name, registered):
         raise UserError(f"data set {name}: {folder} is not a folder; correct the path" if has_folder else
                         f"DATA.BASEDIR={basedir} is not a folder; set it to the folder that holds data set {name}")
     tried = []
-    # a name with a folder may also be so in the folders of annotations and of images
-    for place, plain in dict.fromkeys([(folder, base), (folder, base.removeprefix("coco_")), (basedir, name)]):
-        for pattern in ("annotations/instances_{}.json", "annotations/{}.json", "{}.json", "{}/_annotations.coco.json"):
-            path = os.path.join(place, pattern.format(plain))
-            if plain and os.path.isfile(path):
-                return path, _find_image_dir(place, plain, path)
-            tried.append(pattern.format(plain))
+    for place, plain, file in _candidates(basedir, name):
+        path = os.path.join(place, file)
+        if os.path.isfile(path):
+            return path, _find_image_dir(place, plain, path)
+        tried.append(file)
     known = f", or use a registered name ({', '.join(registered)})" if registered else ""
     raise UserError(f"data set {name}: none of {', '.join(tried)} is in "
                     + (f"{folder}; correct the path" if has_folder else
                        f"DATA.BASEDIR={basedir}; set DATA.BASEDIR or correct the name{known}"))
+
+
+def _candidates(basedir, name):
+    """Yields: folder, name in it, and file in it that may have the annotations of data set `name`"""
+    folder, base = os.path.split(os.path.join(basedir, name))
+    # a name with a folder may also be so in the folders of annotations and of images
+    for place, plain in dict.fromkeys([(folder, base), (folder, base.removeprefix("coco_")), (basedir, name)]):
+        for pattern in ("annotations/instances_{}.json", "annotations/{}.json", "{}.json", "{}/_annotations.coco.json"):
+            if plain:
+                yield place, plain, pattern.format(plain)
 
 
 def _find_image_dir(basedir, name, annotation_file):

@@ -1,21 +1,28 @@
-"""The folder that the images of a data set are in."""
+"""The folders of a data set, out of which no name in its annotations leads."""
 import os
+from collections.abc import Sequence
 
 from data.records import Unusable
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp",
+                  ".JPG", ".JPEG", ".PNG", ".BMP", ".TIF", ".TIFF", ".WEBP")
 
-class ImageFolder:
+
+class Folder:
     """
-    Turns the file names of annotations into paths, and keeps them inside the data set's folder: no name may climb out
-    of it. Links in it lead wherever the user who made them wants.
+    Turns the file names of annotations into paths, and keeps them inside a folder of the data set: no name may climb
+    out of it. Links in it lead wherever the user who made them wants.
     """
 
     def __init__(self, path):
         self.path = os.path.abspath(path)
         self._listings = {}
 
-    def resolve(self, file_name: object) -> str:
+    def resolve(self, file_name: object, suffixes: Sequence[str] = ("",)) -> str:
         """
+        Args:
+            suffixes: the name has none, and each of these is tried behind it
+
         Returns:
             the absolute path of an existing file
 
@@ -28,9 +35,11 @@ class ImageFolder:
         if os.path.isabs(relative) or relative.split(os.sep)[0] == os.pardir:
             raise Unusable(f"file_name {file_name!r} leads out of {self.path}", "image-outside-folder")
         folder, base = os.path.split(os.path.join(self.path, relative))
-        if base not in self._list(folder):
-            raise Unusable(f"there is no file {os.path.join(folder, base)}", "image-missing")
-        return os.path.join(folder, base)
+        names = self._list(folder)
+        for suffix in suffixes:
+            if base + suffix in names:
+                return os.path.join(folder, base + suffix)
+        raise Unusable(f"there is no file {os.path.join(folder, base + suffixes[0])}", "image-missing")
 
     def _list(self, folder):
         """Returns: set of the names of files in a folder; one listing is faster than a stat a file"""

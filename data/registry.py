@@ -1,12 +1,13 @@
-"""Finds data sets by name: registered ones, and COCO-format folders below DATA.BASEDIR."""
+"""Finds data sets by name: registered ones, and folders below DATA.BASEDIR in the format of COCO or of VOC."""
 import os
 from collections.abc import Callable, Sequence
 
 from common import UserError
 
-from data.coco import load_coco
+from data.coco import has_coco, load_coco
 from data.flat_records import FlatRecords
 from data.records import Dataset
+from data.voc import VOC_NAMES, is_voc_folder, load_voc, load_voc_folder
 
 _LOADERS = {}
 
@@ -27,8 +28,8 @@ def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
 
     Args:
         cfg (AttrDict): DATA.BASEDIR is read
-        names: registered names, or COCO-format ones, below DATA.BASEDIR; FOLDER/NAME is NAME in a folder of its own,
-            absolute or below DATA.BASEDIR
+        names: registered names, or those of data sets in the format of COCO or of VOC, below DATA.BASEDIR;
+            FOLDER/NAME is NAME in a folder of its own, absolute or below DATA.BASEDIR
 
     Returns:
         in the order of names
@@ -75,6 +76,8 @@ def _load(basedir, name):
     folder, base = os.path.split(os.path.join(basedir, name))
     if base in _LOADERS:
         return _LOADERS[base](folder, base)
+    if is_voc_folder(folder) and not has_coco(basedir, name):
+        return load_voc_folder(folder, base)
     return load_coco(basedir, name, registered=sorted(_LOADERS))
 
 
@@ -119,3 +122,5 @@ def _load_shapes(basedir, name):
 
 register("shapes_train", _load_shapes)
 register("shapes_val", _load_shapes)
+for _name in VOC_NAMES:
+    register(_name, load_voc)

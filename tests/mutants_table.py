@@ -223,10 +223,14 @@ BREAKS = {
         ("is_object = np.concatenate([[0], np.cumsum(~records.objects.is_crowd)])",
          "is_object = np.concatenate([[0], np.cumsum(records.objects.is_crowd + 1)])",
          "tests/data/test_flat_records.py")],
-    "data/coco.py": [
+    "data/folders.py": [
         ("if os.path.isabs(relative) or relative.split(os.sep)[0] == os.pardir:",
          "if os.path.isabs(relative):",
          "tests/data/test_coco.py")],
+    "data/voc.py": [
+        ("corners = xmin - 1, ymin - 1, xmax, ymax",
+         "corners = xmin, ymin, xmax, ymax",
+         "tests/data/test_voc.py")],
     "data/images.py": [
         ("image = cv2.imdecode(content, flags) if content.size else None",
          "image = cv2.imread(path, flags)",

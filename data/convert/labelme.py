@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import pycocotools.mask as mask_utils
 
-from data.convert.headers import image_size, read_header
 from data.convert.objects import (
     Contents,
     Picture,
@@ -29,6 +28,7 @@ from data.convert.objects import (
     polygon_object,
 )
 from data.convert.source import split_of
+from data.headers import image_size, read_header
 from data.records import Unusable
 from data.segmentation import to_rle
 

@@ -16,9 +16,9 @@ from common import UserError
 import numpy as np
 import yaml
 
-from data.convert.headers import image_size
 from data.convert.objects import Contents, Object, Picture, box_object, class_name, polygon_object
 from data.convert.source import SPLITS, split_of
+from data.headers import image_size
 from data.records import Unusable
 
 CLASS_FILES = ("classes.txt", "obj.names")
