@@ -22,7 +22,7 @@ from weights.find import find_run
 from weights.load import LoadWeights
 
 
-def parse_args():
+def parse_args(args=None):
     parser = ArgumentParser(
         description="Train Faster R-CNN or Mask R-CNN on COCO-format data, on all visible GPUs or on the CPU.",
         epilog="examples:\n"
@@ -39,7 +39,7 @@ def parse_args():
     parser.add_argument("--overwrite", action="store_true", help="delete the run that is in --logdir")
     parser.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                         help="change the config: KEY=VALUE, or @FILE with such lines; config.py lists the keys")
-    args = parser.parse_args()
+    args = parser.parse_args(args)
     if args.resume and (args.load or args.overwrite):
         raise UserError("--resume goes on with a run as it is; leave out --load and --overwrite")
     return args
@@ -142,8 +142,16 @@ def run(args, run_config):
         logger.info(f"Stopped on request. To go on: {sys.argv[0]} --logdir {args.logdir} --resume")
 
 
-def main():
-    args = parse_args()
+def main(args=None):
+    """
+    Args:
+        args (list of str): what the command line has behind ./train.py; None for the command line's own. A program may
+            register a data set of its own (`data.register`) and then call this.
+
+    Raises:
+        UserError
+    """
+    args = parse_args(args)
     run_config = read_config(args.logdir) if args.resume else None
     join_job(args, run_config)
     with distributed.member():

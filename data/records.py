@@ -52,6 +52,23 @@ class Record:
         if self.is_difficult is None:
             self.is_difficult = np.zeros(len(self.labels), dtype=bool)
 
+    @classmethod
+    def of_boxes(cls, file_name: str, image_id: int, height: int, width: int, boxes: Sequence, labels: Sequence,
+                 segmentations: list | None = None) -> Record:
+        """
+        What a program knows at least of an image: no crowds, and areas of the boxes.
+
+        Args:
+            boxes: (n, 4) x1, y1, x2, y2 in pixels
+            labels: (n,) in 1..N
+            segmentations: as those of a record; None for no masks
+        """
+        corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+        sides = corners[:, 2:] - corners[:, :2]
+        return cls(file_name, image_id, height, width, np.concatenate([corners[:, :2], sides], axis=1),
+                   sides.prod(axis=1), np.array(labels, dtype=np.int32), np.zeros(len(corners), dtype=bool),
+                   segmentations or [None] * len(corners))
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width"""

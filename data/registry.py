@@ -42,6 +42,7 @@ def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
     datasets = [_load(basedir, name) for name in names]
     for dataset, name, label in zip(datasets, names, _labels(basedir, names)):
         dataset.records = FlatRecords.of(dataset.records)
+        _check_labels(dataset)
         if os.sep in name:
             dataset.name = label
     _check_same_categories(datasets)
@@ -93,6 +94,14 @@ def _labels(basedir, names):
         if len(set(zip(labels, paths))) == len(set(labels)):
             return labels
     raise UserError(f"data sets {', '.join(names)}: two cannot be told apart in the names of results; rename a folder")
+
+
+def _check_labels(dataset):
+    labels = dataset.records.objects.labels
+    wrong = labels[(labels < 1) | (labels > len(dataset.class_names))]
+    if len(wrong):
+        raise UserError(f"data set {dataset.name}: an object has label {wrong[0]}, not one of "
+                        f"1..{len(dataset.class_names)}; mend the program that makes the records")
 
 
 def _check_same_categories(datasets):

@@ -92,13 +92,13 @@ def train_here(args):
     handler = _Lines()
     logging.getLogger("tensorpack").addHandler(handler)
     with pytest.MonkeyPatch.context() as patch, tf.Graph().as_default():
-        patch.setattr(sys, "argv", ["./train.py", *map(str, args)])
+        patch.setattr(sys, "argv", ["./train.py"])
         patch.setattr(train, "config", new_config())
         patch.setattr(distributed, "session_creator", _plain_session_creator)
         # tensorpack's record of a failed training is malformed, which pytest's handler does not bear
         patch.setattr(logging.getLogger("tensorpack"), "propagate", False)
         try:
-            train.main()
+            train.main([str(arg) for arg in args])
         finally:
             logging.getLogger("tensorpack").removeHandler(handler)
     return "\n".join(handler.lines)

@@ -35,6 +35,15 @@ def test_a_registered_loader_is_called_with_basedir_and_name(cfg, tmp_path, monk
     assert (dataset.name, dataset.annotation_file) == ("mine", str(tmp_path))
 
 
+@pytest.mark.parametrize("label", [0, 3, -1])
+def test_a_label_that_is_no_class_is_refused(cfg, monkeypatch, label):
+    monkeypatch.setattr(registry, "_LOADERS", {})
+    record = data.Record.of_boxes("/1.jpg", 1, 60, 80, [[10, 10, 30, 40]], [label])
+    data.register("mine", lambda basedir, name: data.Dataset(name, ("cat", "dog"), (1, 2), basedir, [record]))
+    with pytest.raises(UserError, match=f"data set mine: an object has label {label}, not one of 1..2"):
+        data.load_datasets(cfg, ["mine"])
+
+
 def test_an_unknown_name_lists_the_registered_ones(cfg):
     with pytest.raises(UserError, match="shapes_train, shapes_val"):
         data.load_datasets(cfg, ["tranin2017"])
