@@ -98,6 +98,10 @@ _C.FRCNN.FG_THRESH = 0.5               # an RoI with this IoU with an object is 
 _C.FRCNN.FG_RATIO = 0.25               # largest share of foreground among the sampled RoIs
 _C.FRCNN.LOSS_TYPE = "smooth_l1"       # as RPN.LOSS_TYPE
 _C.FRCNN.LOSS_BBOX_WEIGHT = 1.0        # of the loss of the boxes, in each stage of a cascade too
+# pooling of RoIs, of all heads
+_C.FRCNN.POOLING = "RoIAlign"          # "RoIAlign"
+_C.FRCNN.POOL_SAMPLES = 2              # of a bin in each direction
+_C.FRCNN.POOL_SHIFTED = True           # RoIAlign: pixels stand at their centres; False: as in Detectron and torchvision
 
 # feature pyramid --------------------------------------------------------------------------------------------------
 _C.FPN.ANCHOR_STRIDES = (4, 8, 16, 32, 64)    # of P2 to P6

@@ -15,7 +15,8 @@ from modeling.losses import BoxLoss, image_shares
 from modeling.mask_head import mask_targets, maskrcnn_loss
 from modeling.padding import Padding, round_up
 from modeling.precision import layer_dtype
-from modeling.roi_pool import multilevel_roi_align
+from modeling.roi_pool import make_pooling
+from modeling.roi_pool.levels import pool_from_levels
 from modeling.sampling import Sampling, sample_rois
 from modeling.structures import RoIFeatures
 
@@ -25,12 +26,12 @@ class Pyramid(NamedTuple):
     What RoIs are pooled from.
 
     Attributes:
-        maps (list): float32 (B, H / s + 2, W / s + 2, C), with a border, see `roi_pool.roi_align`
-        strides: s of each of them
-        dtype: of the layers behind RoIAlign
+        levels (list): what the kind of pooling makes of each feature map, see `roi_pool`
+        strides: of each of them
+        dtype: of the layers behind the pooling
     """
 
-    maps: list
+    levels: list
     strides: tuple
     dtype: tf.DType
 
@@ -67,6 +68,7 @@ class GeneralizedRCNN:
     def __init__(self, cfg):
         self.cfg = cfg
         self.architecture = (FPN if cfg.MODE_FPN else C4)(cfg)
+        self.pooling = make_pooling(cfg.FRCNN)
         self.num_classes = cfg.DATA.NUM_CATEGORY + 1
         # no box grows beyond what makes the largest image of 16 pixels
         max_log_scale = math.log(cfg.PREPROC.MAX_SIZE / 16.0)
@@ -168,9 +170,8 @@ class GeneralizedRCNN:
     def pyramid(self, features, padding):
         """Returns: Pyramid, of the feature maps that RoIs are pooled from"""
         strides = self.architecture.roi_strides
-        # boxes are cropped with samples half a pixel beyond the outermost pixel centres
-        maps = [tf.cast(padding.repeat_border(x, stride), tf.float32) for x, stride in zip(features, strides)]
-        return Pyramid(maps, strides, features[0].dtype)
+        levels = [self.pooling.surround(x, padding, stride) for x, stride in zip(features, strides)]
+        return Pyramid(levels, strides, features[0].dtype)
 
     def rpn(self, features, padding):
         """Returns: list[rpn.Level], of each feature map"""
@@ -211,12 +212,12 @@ class GeneralizedRCNN:
     def roi_features(self, pyramid, rois, size):
         """
         Args:
-            size (int): bins of RoIAlign in each direction
+            size (int): bins in each direction
 
         Returns:
-            RoIFeatures, of the architecture's layers between RoIAlign and the heads
+            RoIFeatures, of the architecture's layers between the pooling and the heads
         """
-        pooled = multilevel_roi_align(pyramid.maps, pyramid.strides, rois.boxes, rois.image_index, size)
+        pooled = pool_from_levels(self.pooling, pyramid.levels, pyramid.strides, rois, size)
         return RoIFeatures(self.architecture.roi_layers(tf.cast(pooled.values, pyramid.dtype)), pooled.order)
 
     def box_head(self, stage, roi_features):

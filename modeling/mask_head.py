@@ -8,7 +8,7 @@ from tensorpack.tfutils.summary import add_moving_summary
 
 from modeling.layers import GroupNorm, UpConv2D, lay_out
 from modeling.losses import mean_over
-from modeling.roi_pool import crop_bins
+from modeling.roi_pool.align import crop_bins
 
 
 def maskrcnn_upxconv_head(features, labels, num_convs, dim, num_categories, norm):

@@ -117,6 +117,10 @@ class Padding:
         bordered.set_shape([features.shape[0], None, None, features.shape[3]])
         return bordered
 
+    def border_ends(self, stride):
+        """Returns: int32 (B, 2), last row and column of each image's border in what `repeat_border` returns"""
+        return self.region(stride) + self._border_after
+
 
 class NoPadding:
     """The `Padding` of features of even size that end where their tensor ends, such as those of RoIs."""

@@ -42,13 +42,21 @@ BREAKS = {
         ('return {"rpn_label_loss": label_loss, "rpn_box_loss": mean_over(fg_loss, count) * box_loss.weight}',
          'return {"rpn_label_loss": label_loss, "rpn_box_loss": mean_over(fg_loss, count)}',
          "tests/modeling/test_rpn.py")],
-    "modeling/roi_pool.py": [
+    "modeling/roi_pool/align.py": [
         ("first_bin = (high - low) * (0.5 / size) - 0.5",
          "first_bin = (high - low) * (0.5 / size)",
-         "tests/modeling/test_roi_pool.py"),
+         "tests/modeling/roi_pool/test_align.py"),
+        ("return tf.concat([low, tf.maximum(boxes[:, 2:], low + 1.0)], axis=1) + 0.5",
+         "return boxes + 0.5",
+         "tests/modeling/roi_pool/test_align.py")],
+    "modeling/roi_pool/grid.py": [
+        ("if ends is None:",
+         "if True:",
+         "tests/modeling/roi_pool/test_align.py")],
+    "modeling/roi_pool/levels.py": [
         ("level = tf.floor(CANONICAL_LEVEL + tf.math.log(size / CANONICAL_SIZE + 1e-6) / math.log(2))",
          "level = tf.round(CANONICAL_LEVEL + tf.math.log(size / CANONICAL_SIZE + 1e-6) / math.log(2))",
-         "tests/modeling/test_roi_pool.py")],
+         "tests/modeling/roi_pool/test_levels.py")],
     "modeling/padding.py": [
         ("rows = tf.minimum(tf.maximum(tf.range(-1, shape[1] + after), 0)[None], last[:, :1])",
          "rows = tf.minimum(tf.maximum(tf.range(-1, shape[1] + after), 0)[None], last[:, 1:])",

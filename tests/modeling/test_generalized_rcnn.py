@@ -153,7 +153,8 @@ def test_a_small_image_gives_the_same_detections_alone_and_among_others(tiny_inf
 
 @pytest.mark.parametrize("words", [
     "MODE_MASK=False", "FPN.PROPOSAL_MODE=Joint BACKBONE.NORM=None", "BACKBONE.NORM=GN FPN.NORM=GN", "FPN.CASCADE=True",
-    "MODE_FPN=False BACKBONE.NORM=GN", "MODE_FPN=False BACKBONE.STRIDE_1X1=True"])
+    "MODE_FPN=False BACKBONE.NORM=GN", "MODE_FPN=False BACKBONE.STRIDE_1X1=True",
+    "MODE_FPN=False FRCNN.POOL_SHIFTED=False"])
 def test_other_networks_detect_the_same_alone_and_among_others(make_config, make_weight, words):
     network = Network(make_config("TEST.RESULT_SCORE_THRESH=0.3", *words.split()), training=False, weights=make_weight)
     assert lacks_of_gpu_kernels(network.graph) == {}

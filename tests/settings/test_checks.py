@@ -42,7 +42,7 @@ def test_parts_that_go_together_are_taken(cfg, words):
 
 @pytest.mark.parametrize("word", [
     "TRAINER=horses", "BACKBONE.NORM=BN", "BACKBONE.FREEZE_AT=3", "BACKBONE.FREEZE_AT=-1", "FPN.PROPOSAL_MODE=level",
-    "FPN.NORM=FreezeBN",
+    "FPN.NORM=FreezeBN", "FRCNN.POOLING=roialign", "FRCNN.POOL_SAMPLES=-1",
     "FPN.FRCNN_HEAD_FUNC=x", "FPN.MRCNN_HEAD_FUNC=x", "RPN.HEAD_DIM=0", "FPN.FRCNN_CONV_HEAD_DIM=0",
     "RPN.ANCHOR_SIZES=(0, 1, 2, 3, 4)", "RPN.LOSS_TYPE=GIoU", "FRCNN.LOSS_TYPE=l2", "CASCADE.LOSS_TYPE=none",
     "RPN.LOSS_BBOX_WEIGHT=-1", "FRCNN.LOSS_BBOX_WEIGHT=-0.5",
