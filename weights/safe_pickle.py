@@ -1,4 +1,5 @@
 """Pickles of NumPy arrays, numbers, strings and containers, read without running anything that they name."""
+import contextlib
 import math
 import pickle
 import pickletools
@@ -29,7 +30,7 @@ class _Dtype:
 
     def __init__(self, code, *_):
         if not NUMERIC.fullmatch(code):
-            raise _Refused(f"an array of type {code}")
+            raise Refused(f"an array of type {code}")
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state):
@@ -43,7 +44,7 @@ class _Dict(dict):
         """Attributes, which PyTorch adds to the dict of a model, are dropped."""
 
 
-class _Call:
+class Call:
     """A function that a pickle can call but not change."""
 
     def __init__(self, function):
@@ -56,7 +57,7 @@ class _Call:
         raise pickle.UnpicklingError("a function has no state")
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """The pickle holds what is not read. The message says what."""
 
 
@@ -77,33 +78,37 @@ def _encode(text, encoding):
     return text.encode("latin1")
 
 
+_RECONSTRUCT = Call(lambda *_: np.ndarray.__new__(_Array, 0, np.uint8))
+_SCALAR = Call(lambda dtype, data: _array((), dtype, False, data)[()])
+_FROMBUFFER = Call(lambda data, dtype, shape, order: _array(shape, dtype, order == "F", data))
+_NO_BYTES, _SET = Call(lambda: b""), Call(set)    # how Python 3 writes empty bytes and sets for Python 2
+
 # What the names in a pickle stand for. None of NumPy's own functions is called with what the pickle gives them.
 STAND_INS = {
-    "ndarray": _Call(None),    # a mere argument of _reconstruct
-    "dtype": _Dtype,
-    "_reconstruct": _Call(lambda *_: np.ndarray.__new__(_Array, 0, np.uint8)),
-    "_frombuffer": _Call(lambda data, dtype, shape, order: _array(shape, dtype, order == "F", data)),
-    "scalar": _Call(lambda dtype, data: _array((), dtype, False, data)[()]),
-    "OrderedDict": _Dict,
-    "encode": _Call(_encode),
-    # how Python 3 writes empty bytes and sets for Python 2
-    "bytes": _Call(lambda: b""),
-    "set": _Call(set)}
-
-ALLOWED = {
-    "numpy": ("ndarray", "dtype"),
-    "numpy.core.multiarray": ("_reconstruct", "scalar"), "numpy._core.multiarray": ("_reconstruct", "scalar"),
-    "numpy.core.numeric": ("_frombuffer",), "numpy._core.numeric": ("_frombuffer",),
-    "collections": ("OrderedDict",),
-    "_codecs": ("encode",),
-    "__builtin__": ("bytes", "set"), "builtins": ("bytes", "set")}
+    "numpy.ndarray": Call(None),    # a mere argument of _reconstruct
+    "numpy.dtype": _Dtype,
+    "numpy.core.multiarray._reconstruct": _RECONSTRUCT, "numpy._core.multiarray._reconstruct": _RECONSTRUCT,
+    "numpy.core.multiarray.scalar": _SCALAR, "numpy._core.multiarray.scalar": _SCALAR,
+    "numpy.core.numeric._frombuffer": _FROMBUFFER, "numpy._core.numeric._frombuffer": _FROMBUFFER,
+    "collections.OrderedDict": _Dict,
+    "_codecs.encode": Call(_encode),
+    "__builtin__.bytes": _NO_BYTES, "builtins.bytes": _NO_BYTES, "__builtin__.set": _SET, "builtins.set": _SET}
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, f, stand_ins, persistent_load):
+        super().__init__(f, encoding="latin1")
+        self._stand_ins, self._persistent_load = stand_ins, persistent_load
+
     def find_class(self, module, name):
-        if name in ALLOWED.get(module, ()):
-            return STAND_INS[name]
-        raise _Refused(f"{module}.{name}")
+        if f"{module}.{name}" not in self._stand_ins:
+            raise Refused(f"{module}.{name}")
+        return self._stand_ins[f"{module}.{name}"]
+
+    def persistent_load(self, pid):
+        if self._persistent_load is None:
+            raise pickle.UnpicklingError("it refers to an object elsewhere")
+        return self._persistent_load(pid)
 
 
 def _one_line(text):
@@ -112,7 +117,7 @@ def _one_line(text):
 
 def _check_memo(f):
     """A pickle numbers its objects; a huge number would make Python fill the memory with an empty table."""
-    count = 0
+    start, count = f.tell(), 0
     while True:
         try:
             for opcode, argument, _ in pickletools.genops(f):
@@ -122,7 +127,36 @@ def _check_memo(f):
             break
         except UnicodeDecodeError:    # it takes strings of Python 2 for ASCII; go on behind this one
             pass
-    f.seek(0)
+    f.seek(start)
+
+
+def read(f, stand_ins=STAND_INS, persistent_load=None):
+    """
+    The next pickle of a file.
+
+    Args:
+        f (file): opened for bytes
+        stand_ins (dict): what a dotted name in it stands for
+        persistent_load (callable): from the id of what it has elsewhere to that; without it there is nothing such
+
+    Raises:
+        Refused: it names what does not stand for anything
+        Exception: of any kind, where it is damaged
+    """
+    _check_memo(f)
+    return _Unpickler(f, stand_ins, persistent_load).load()
+
+
+@contextlib.contextmanager
+def explained(path, remedy=REFUSED):
+    """A context in which whatever goes wrong with the pickle at `path` is a UserError of one line."""
+    try:
+        yield
+    except Refused as e:
+        raise UserError(f"{path} holds {_one_line(str(e))}: {remedy}") from None
+    except Exception as e:    # what a damaged pickle raises depends on where it is damaged
+        reason = _one_line(str(e) or type(e).__name__)
+        raise UserError(f"{path} cannot be read as a pickle ({reason}); fetch or export it again") from None
 
 
 def load(path):
@@ -136,15 +170,8 @@ def load(path):
     Raises:
         UserError: it holds anything else, such as a class, a function or a PyTorch tensor, or is no whole pickle
     """
-    try:
-        with open(path, "rb") as f:
-            if f.read(4) == b"PK\x03\x04":
-                raise _Refused("a zip archive, as torch.save writes it")
-            f.seek(0)
-            _check_memo(f)
-            return _Unpickler(f, encoding="latin1").load()
-    except _Refused as e:
-        raise UserError(f"{path} holds {_one_line(str(e))}: {REFUSED}") from None
-    except Exception as e:    # what a damaged pickle raises depends on where it is damaged
-        reason = _one_line(str(e) or type(e).__name__)
-        raise UserError(f"{path} cannot be read as a pickle ({reason}); fetch or export it again") from None
+    with explained(path), open(path, "rb") as f:
+        if f.read(4) == b"PK\x03\x04":
+            raise Refused("a zip archive, as torch.save writes it")
+        f.seek(0)
+        return read(f)
