@@ -111,6 +111,7 @@ def test_a_killed_run_goes_on_as_if_unbroken(finished, tmp_path):
     assert_equal_state(tmp_path / "run", finished)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_asked_to_stop_goes_on_as_if_unbroken(finished, dataset, tmp_path):    # noqa: F811
     before = signal.getsignal(signal.SIGTERM)
     with signal_in_step(16):
@@ -148,6 +149,7 @@ def test_a_stop_in_an_evaluation_ends_in_order_with_a_checkpoint(finished, datas
     assert_equal_state(tmp_path / "run", finished, step=4)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_in_its_last_evaluation_is_evaluated_and_then_complete(finished, tmp_path):
     killed_behind(20, finished, tmp_path / "run")
     (tmp_path / "run" / "detections-val-20.json").unlink()
@@ -161,6 +163,7 @@ def test_a_run_that_was_killed_in_its_last_evaluation_is_evaluated_and_then_comp
     assert "has reached its last step, 20" in line and "TRAIN.LR_SCHEDULE" in line
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_with_other_steps_takes_the_images_that_are_left_and_can_be_killed(finished, tmp_path):
     killed_behind(6, finished, tmp_path / "run")
     # in steps of 8: one is left until the drop of the rate, and two until the end
@@ -174,6 +177,7 @@ def test_a_run_that_goes_on_with_other_steps_takes_the_images_that_are_left_and_
     assert_equal_state(tmp_path / "killed", tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     for path in (tmp_path / "run").glob("model-20.data*"):
@@ -240,6 +244,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_in_one_line_with_the_earlier_checkpoint_whole(small_disk, dataset):    # noqa: F811
     line = message_of(run_here, small_disk / "run", dataset, "TRAIN.MAX_TO_KEEP=100", "TRAIN.STEPS_PER_EPOCH=1")
     assert "No space left" in line and "--resume" in line

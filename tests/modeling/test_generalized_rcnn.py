@@ -103,7 +103,7 @@ def test_no_op_of_a_training_hides_in_a_function(tiny_training):
     "BACKBONE.NORM=SyncBN TRAIN.IMS_PER_GPU=1 BACKBONE.STRIDE_1X1=True"])
 def test_other_networks_take_steps_from_their_initial_weights(make_config, words):
     cfg = make_config("TRAIN.IMS_PER_GPU=2", "TRAIN.WARMUP_INIT_LR=0.001", *words.split())
-    network = Network(cfg, training=True)
+    network = Network(cfg, training=True, rewrite=False)
     names = network.model.loss_names()
     feed = {name: value[:cfg.TRAIN.IMS_PER_GPU] for name, value in OBJECTS.items()
             if cfg.MODE_MASK or name != "gt_masks"}
@@ -156,7 +156,8 @@ def test_a_small_image_gives_the_same_detections_alone_and_among_others(tiny_inf
     "MODE_FPN=False BACKBONE.NORM=GN", "MODE_FPN=False BACKBONE.STRIDE_1X1=True",
     "MODE_FPN=False FRCNN.POOL_SHIFTED=False"])
 def test_other_networks_detect_the_same_alone_and_among_others(make_config, make_weight, words):
-    network = Network(make_config("TEST.RESULT_SCORE_THRESH=0.3", *words.split()), training=False, weights=make_weight)
+    network = Network(make_config("TEST.RESULT_SCORE_THRESH=0.3", *words.split()), training=False, weights=make_weight,
+                      rewrite=False)
     assert lacks_of_gpu_kernels(network.graph) == {}
     assert_no_op_hides_in_a_function(network.graph)
     images = [OBJECTS["images"][b, :h, :w] for b, (h, w) in enumerate(SIZES)]
@@ -171,7 +172,7 @@ def test_other_networks_detect_the_same_alone_and_among_others(make_config, make
 
 @pytest.mark.parametrize("mode_fpn", [True, False])
 def test_an_image_of_one_pixel_is_no_mistake(make_config, make_weight, mode_fpn):
-    network = Network(make_config(f"MODE_FPN={mode_fpn}"), training=False, weights=make_weight)
+    network = Network(make_config(f"MODE_FPN={mode_fpn}"), training=False, weights=make_weight, rewrite=False)
     found = network.detect([np.zeros((1, 1, 3), np.uint8)])
     assert np.isfinite(found["boxes"]).all() and found["boxes"].max(initial=0) <= 1
 
@@ -201,8 +202,9 @@ def test_layers_of_lower_precision_give_nearly_the_losses_of_float32(
         make_config, make_weight, monkeypatch, name, precision):
     monkeypatch.setattr(precision_module, "is_fast", lambda _: True)
     words = ["TRAIN.IMS_PER_GPU=2", *EVERYTHING_IS_SAMPLED, *TINY_MODELS[name].split()]
-    exact = Network(make_config(*words), training=True, weights=make_weight).losses(OBJECTS)
-    network = Network(make_config(*words, f"TRAIN.PRECISION={precision}"), training=True, weights=make_weight)
+    exact = Network(make_config(*words), training=True, weights=make_weight, rewrite=False).losses(OBJECTS)
+    network = Network(make_config(*words, f"TRAIN.PRECISION={precision}"), training=True, weights=make_weight,
+                      rewrite=False)
     convolutions = {True: set(), False: set()}    # by whether their outputs are ranked
     for op in network.graph.get_operations():
         if op.type == "Conv2D" and not op.name.startswith("gradients"):
@@ -222,7 +224,7 @@ def test_layers_of_lower_precision_give_nearly_the_losses_of_float32(
 def test_a_batch_has_the_mean_of_the_losses_and_gradients_of_its_images(make_config, make_weight, name):
     def losses_and_gradients(ims_per_gpu, batches):
         words = [f"TRAIN.IMS_PER_GPU={ims_per_gpu}", *EVERYTHING_IS_SAMPLED, *TINY_MODELS[name].split()]
-        network = Network(make_config(*words), training=True, weights=make_weight)
+        network = Network(make_config(*words), training=True, weights=make_weight, rewrite=False)
         fetches = [f"{n}:0" for n in network.model.loss_names()] + [g for g, _ in network.gradients]
         return [network.run(fetches, **batch) for batch in batches]
 
