@@ -100,7 +100,7 @@ _C.FRCNN.LOSS_TYPE = "smooth_l1"       # as RPN.LOSS_TYPE
 _C.FRCNN.LOSS_BBOX_WEIGHT = 1.0        # of the loss of the boxes, in each stage of a cascade too
 # pooling of RoIs, of all heads
 _C.FRCNN.POOLING = "RoIAlign"          # "RoIAlign"
-_C.FRCNN.POOL_SAMPLES = 2              # of a bin in each direction
+_C.FRCNN.POOL_SAMPLES = 2              # of a bin in each direction; 0: as many as the box asks, ceil(extent / bins)
 _C.FRCNN.POOL_SHIFTED = True           # RoIAlign: pixels stand at their centres; False: as in Detectron and torchvision
 
 # feature pyramid --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from tensorpack.tfutils.summary import add_moving_summary
 
 from modeling.layers import GroupNorm, UpConv2D, lay_out
 from modeling.losses import mean_over
-from modeling.roi_pool.align import crop_bins
+from modeling.roi_pool.grid import crop_bins
 
 
 def maskrcnn_upxconv_head(features, labels, num_convs, dim, num_categories, norm):
@@ -76,7 +76,7 @@ def mask_targets(rois, gt, size):
     cells = resolution / (boxes[:, 2:] - boxes[:, :2])
     in_mask_cells = (rois.boxes - tf.tile(boxes[:, :2], [1, 2])) * tf.tile(cells, [1, 2])
     masks = tf.cast(tf.reshape(gt.masks, [-1, resolution, resolution]), tf.float32)
-    targets = crop_bins(masks[..., None], in_mask_cells, rois.gt_index, size)
+    targets = crop_bins(masks[..., None], in_mask_cells, rois.gt_index, [size, size])
     return tf.cast(targets[..., 0] >= 0.5, tf.float32)
 
 

@@ -3,7 +3,8 @@ from typing import NamedTuple, Optional
 
 import tensorflow as tf
 
-from modeling.roi_pool.grid import sample_grid
+from modeling.roi_pool.adaptive import pool_as_asked
+from modeling.roi_pool.grid import crop_bins
 
 
 class Bordered(NamedTuple):
@@ -23,7 +24,7 @@ class Bordered(NamedTuple):
 class RoIAlign(NamedTuple):
     """
     Attributes:
-        samples (int): of a bin in each direction
+        samples (int): of a bin in each direction; 0: as many as the box asks, see `adaptive`
         is_shifted (bool): the value of a pixel stands at its centre (Detectron2's "aligned"). False: at its top-left
             corner, and a box is at least one pixel of the feature map wide and high, as in Detectron,
             maskrcnn-benchmark and torchvision's models
@@ -39,30 +40,12 @@ class RoIAlign(NamedTuple):
         return Bordered(bordered, None if self.is_shifted else padding.border_ends(stride))
 
     def pool(self, level, boxes, image_index, size):
-        """Args: level (Bordered); others and what it returns, see `crop_bins`"""
-        boxes = boxes if self.is_shifted else _unshifted(boxes)
-        crops = crop_bins(level.features, boxes + 1.0, image_index, size * self.samples, level.ends)
+        """Args: level (Bordered); boxes (R, 4) in pixels of the map. Returns: (R, size, size, C)"""
+        boxes = (boxes if self.is_shifted else _unshifted(boxes)) + 1.0    # of the border
+        if not self.samples:
+            return pool_as_asked(level.features, boxes, image_index, size, level.ends)
+        crops = crop_bins(level.features, boxes, image_index, [size * self.samples] * 2, level.ends)
         return tf.nn.avg_pool2d(crops, self.samples, self.samples, "VALID")
-
-
-def crop_bins(features, boxes, image_index, size, ends=None):
-    """
-    Sample a grid of size x size bins of each box, bilinearly, at the centre of each bin. Samples outside the feature
-    map are 0.
-
-    Args:
-        features: (B, H, W, C); the value of pixel (i, j) stands at its centre (j + 0.5, i + 0.5)
-        boxes: (R, 4), in pixels of the feature map
-        image_index: int32 (R,), in 0..B - 1
-        size (int): bins in each direction
-        ends: see `sample_grid`
-
-    Returns:
-        (R, size, size, C)
-    """
-    low, high = boxes[:, 1::-1], boxes[:, 3:1:-1]    # y, x
-    first_bin = (high - low) * (0.5 / size) - 0.5
-    return sample_grid(features, low + first_bin, high - first_bin - 1.0, image_index, size, ends)
 
 
 def _unshifted(boxes):

@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from graph import build, gradients, run
 from modeling.padding import Padding
-from modeling.roi_pool.align import Bordered, RoIAlign, crop_bins
+from modeling.roi_pool import adaptive
+from modeling.roi_pool.align import Bordered, RoIAlign
+from modeling.roi_pool.grid import crop_bins
 from pooling_reference import boxes_on, finite_differences, roi_align as roi_align_by_loops
 
 
@@ -85,13 +87,13 @@ def test_a_box_without_extent_gives_the_value_at_its_place():
 
 
 def test_crop_bins_are_zero_beyond_the_map():
-    crops = run(lambda f, b: crop_bins(f, b, tf.zeros([1], tf.int32), 4), np.ones((1, 4, 4, 1), np.float32),
+    crops = run(lambda f, b: crop_bins(f, b, tf.zeros([1], tf.int32), [4, 4]), np.ones((1, 4, 4, 1), np.float32),
                 np.float32([[-4, 0, 4, 4]]))
     np.testing.assert_allclose(crops[0, :, :, 0], np.tile([0, 0, 1, 1], (4, 1)), atol=1e-6)
 
 
 # all kinds ----------------------------------------------------------------------------------------------------------
-KINDS = [RoIAlign(2, False), RoIAlign(1, False), RoIAlign(3, True)]
+KINDS = [RoIAlign(2, False), RoIAlign(1, False), RoIAlign(3, True), RoIAlign(0, True), RoIAlign(0, False)]
 SIZES = np.int32([(40, 56), (32, 40)])    # of two images at stride 4: the second ends before the batch does
 
 
@@ -134,3 +136,18 @@ def test_the_gradient_is_that_of_finite_differences(kind):
 
     found, = gradients(weighted, features)
     np.testing.assert_allclose(found, finite_differences(build(weighted, features), features, 1.0), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_no_boxes_give_no_features_and_a_gradient_of_zero(kind):
+    features, boxes, image_index = example(channels=3, count=0)
+    assert run(pooled_by(kind), features, boxes, image_index).shape == (0, 3, 3, 3)
+    grad, = gradients(lambda f: pooled_by(kind)(f, tf.constant(boxes), tf.constant(image_index)), features)
+    np.testing.assert_array_equal(grad, 0)
+
+
+def test_boxes_that_ask_for_more_than_fits_at_a_time_are_pooled_one_after_another(monkeypatch):
+    arrays = example(channels=3, count=40)
+    at_once = run(pooled_by(RoIAlign(0)), *arrays)
+    monkeypatch.setattr(adaptive, "LARGEST_CROP", 3 * 3 * 3 * 4)
+    np.testing.assert_allclose(run(pooled_by(RoIAlign(0)), *arrays), at_once, rtol=1e-6)
