@@ -24,6 +24,7 @@ from tensorpack.tfutils.tower import TrainTowerContext
 from benchmarks import LEARNING_RATE, MOMENTUM, WARMUP_STEPS, time_steps
 from benchmarks.peers import OURS, TORCHVISION, add_options, choose_cases, find_torch, run_process, show, take_turns
 from config import finalize_configs, new_config
+from data.batch import pack_masks
 from training.cpu_gradients import make_deterministic
 from training.model import TrainingModel
 
@@ -91,7 +92,7 @@ def make_feed(model, batch):
     ellipse = center[:, None] ** 2 + center[None] ** 2 <= 0.25
     known = dict(
         batch, image_sizes=np.int32([[height, width]] * num_images), image_ids=np.arange(num_images),
-        seeds=np.arange(num_images), gt_masks=np.tile(ellipse.astype(np.uint8), (*batch["gt_labels"].shape, 1, 1)))
+        seeds=np.arange(num_images), gt_masks=np.tile(pack_masks(ellipse), (*batch["gt_labels"].shape, 1)))
     return {spec.name: known[spec.name] for spec in model.inputs()}
 
 

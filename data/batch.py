@@ -12,14 +12,14 @@ class Batch(NamedTuple):
 
     Attributes:
         images: uint8 (B, H, W, 3) BGR, padded with zeros at the right and the bottom. B is TRAIN.IMS_PER_GPU, and the
-            images of a batch are all landscape or all portrait
+            images of a batch are of like shapes
         image_sizes: int32 (B, 2), true height and width
         image_ids: int64 (B,), as the annotation file has them
         seeds: int64 (B,), of the random choices that the network makes of each image
         gt_boxes: float32 (B, G, 4) x1, y1, x2, y2 in the pixels of `images`; G is at least 1, and zeros are padding
         gt_labels: int32 (B, G), 1..N for an object, -1 for a crowd region, 0 for padding
-        gt_masks: uint8 (B, G, M, M) of 0 and 1, box-frame masks (see `augment`), zeros for crowds and padding; None
-            where no masks are trained
+        gt_masks: uint8 (B, G, P), (M, M) box-frame masks (see `augment`) as bits (see `pack_masks`), zeros for crowds
+            and padding; None where no masks are trained
     """
 
     images: np.ndarray
@@ -50,8 +50,38 @@ def specs(mask_resolution=None):
     fields = Batch(
         images=(np.uint8, (None, None, None, 3)), image_sizes=(np.int32, (None, 2)), image_ids=(np.int64, (None,)),
         seeds=(np.int64, (None,)), gt_boxes=(np.float32, (None, None, 4)), gt_labels=(np.int32, (None, None)),
-        gt_masks=None if mask_resolution is None else (np.uint8, (None, None, mask_resolution, mask_resolution)))
+        gt_masks=None if mask_resolution is None else (np.uint8, (None, None, num_packed(mask_resolution))))
     return [Spec(name, *field) for name, field in fields._asdict().items() if field is not None]
+
+
+def num_packed(resolution):
+    """Returns: int P, bytes of an (M, M) mask as bits"""
+    return -(-resolution ** 2 // 8)
+
+
+def pack_masks(masks):
+    """
+    Args:
+        masks: uint8 (..., M, M) of 0 and 1
+
+    Returns:
+        uint8 (..., P), row by row a bit for each sample, the highest bit of a byte first; the last byte is filled with
+        zeros
+    """
+    return np.packbits(masks.reshape(*masks.shape[:-2], masks.shape[-1] ** 2), axis=-1)
+
+
+def unpack_masks(packed, resolution):
+    """
+    Args:
+        packed: uint8 (..., P), see `pack_masks`
+        resolution (int): M
+
+    Returns:
+        uint8 (..., M, M) of 0 and 1
+    """
+    bits = np.unpackbits(packed, axis=-1, count=resolution ** 2)
+    return bits.reshape(*packed.shape[:-1], resolution, resolution)
 
 
 @dataclass
@@ -62,16 +92,14 @@ class Sample:
     Attributes:
         image: uint8 (h, w, 3)
         image_id, seed (int)
-        is_portrait (bool): higher than wide
         boxes: float32 (n, 4)
         labels: int32 (n,)
-        masks: uint8 (n, M, M), or None
+        masks: uint8 (n, P), packed; or None
     """
 
     image: np.ndarray
     image_id: int
     seed: int
-    is_portrait: bool
     boxes: np.ndarray
     labels: np.ndarray
     masks: np.ndarray

@@ -1,10 +1,11 @@
 """
 The training dataflow: from records of images to padded batches, prepared in worker processes.
 
-    _Order -> _Workers (TrainMapper) -> _GoodOnly -> _Batches -> TrainDataFlow
+    _Order -> _Workers (TrainMapper, Replacing) -> _Samples -> _Batches -> TrainDataFlow
 
-Every image travels with its place in the order and with the seed of its random choices. So the stream of batches is the
-same whatever the number of workers, can be entered at any batch, and can be dealt out to any number of processes.
+Every image travels with its place in the order and with the seed of its random choices, and what takes the place of a
+bad file follows from them. So the stream of batches is the same whatever the number of workers, can be entered at any
+batch, and can be dealt out to any number of processes.
 """
 import atexit
 import collections
@@ -21,7 +22,9 @@ from tensorpack.utils import logger
 
 from data.batch import collate
 from data.flat_records import FlatRecords, records_with_masks, records_with_objects
-from data.mapper import BadFile, Failure, TrainMapper
+from data.grouping import WINDOW, aspect_ratios, like_shapes
+from data.mapper import TrainMapper
+from data.replacement import Failure, Replacing
 from data.workers import prepare_worker
 
 MAX_BAD_SHARE = 0.1      # of the image files; beyond it training stops
@@ -50,17 +53,18 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
         UserError: there is no image to train on, or too many objects lack a mask
     """
     records = _training_records(cfg, datasets)
+    ratios = aspect_ratios(records.sizes)
     mapper = TrainMapper(records, cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE,
                          cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None)
+    prepare = Replacing(mapper.make_sample, records, ratios)
     batch_size, num_workers = cfg.TRAIN.IMS_PER_GPU, cfg.DATA.NUM_WORKERS
-    flow = _Order(records, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks,
-                  earlier_batches)
+    flow = _Order(ratios, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks, earlier_batches)
     if num_workers > 0:
         # enough in flight to keep all workers busy while a batch is collected; each image takes a few MB
-        flow = _Workers(flow, num_workers, mapper, buffer_size=max(4 * num_workers, 2 * batch_size))
+        flow = _Workers(flow, num_workers, prepare, buffer_size=max(4 * num_workers, 2 * batch_size))
     else:
-        flow = MapData(flow, lambda datapoint: mapper(datapoint)[1])
-    return TrainDataFlow(_Batches(_GoodOnly(flow, len(records)), batch_size))
+        flow = MapData(flow, lambda datapoint: prepare(datapoint)[1])
+    return TrainDataFlow(_Batches(_Samples(flow, len(records)), batch_size))
 
 
 def _training_records(cfg, datasets):
@@ -80,50 +84,53 @@ class _Order(DataFlow):
     Endless [index, number of a record, seed]: each pass over the records is shuffled anew, and each image gets a new
     seed.
 
-    They come in groups of `group_size` landscape or portrait images. Of these groups the stream has every `step`-th,
-    from number `start` on. Before them `earlier` groups were taken: a list of their sizes, and how many of each.
+    They come in groups of `group_size` images of like shape. Of these groups the stream has every `step`-th, from
+    number `start` on. Before them `earlier` groups were taken: a list of their sizes, and how many of each.
+
+    A group has images of one pass, but for those few that were left over from the pass before.
     """
 
-    def __init__(self, records, seed, group_size, start, step, earlier=()):
-        self._records = records
+    def __init__(self, ratios, seed, group_size, start, step, earlier=()):
+        self._ratios = ratios
         self._seed = seed
         self._group_size = group_size
         self._start, self._step = start, step
         self._earlier = earlier
 
     def reset_state(self):
-        images, waiting = self._images(), {True: [], False: []}
+        windows, waiting = self._windows(), collections.deque()
         for size, number in self._earlier:
-            collections.deque(itertools.islice(self._groups(images, waiting, size), number), maxlen=0)
+            collections.deque(itertools.islice(self._groups(windows, waiting, size), number), maxlen=0)
         groups = itertools.islice(
-            self._groups(images, waiting, self._group_size), self._start, None, self._step)
+            self._groups(windows, waiting, self._group_size), self._start, None, self._step)
         pairs = itertools.chain.from_iterable(groups)
         self._stream = ([index, i, seed] for index, (i, seed) in enumerate(pairs))
 
     def __iter__(self):
         return self._stream
 
-    def _groups(self, images, waiting, size):
+    def _groups(self, windows, waiting, size):
         """
-        Yields: groups of `size` of the `images`, of one orientation; `waiting` has those of each that are no group yet
+        Yields: groups of `size` of the images in `windows`, of like shapes; `waiting` has those that are in none yet
         """
-        is_portrait = (self._records.sizes[:, 0] > self._records.sizes[:, 1]).tolist()
         while True:
-            # where groups were larger before, several may be waiting
-            for group in waiting.values():
-                while len(group) >= size:
-                    ready, group[:size] = tuple(group[:size]), []
-                    yield ready
-            i, seed = next(images)
-            waiting[is_portrait[i]].append((i, seed))
+            while len(waiting) < size:
+                waiting.extend(next(windows))
+            images = list(waiting)
+            order = like_shapes(self._ratios[[i for i, _ in images]], size)
+            waiting.clear()
+            waiting.extend(images[place] for place in order.tolist())
+            while len(waiting) >= size:
+                yield [waiting.popleft() for _ in range(size)]
 
-    def _images(self):
-        """Yields: the number of a record, and a seed"""
+    def _windows(self):
+        """Yields: lists of the number of a record and a seed, of WINDOW images, fewer at the end of a pass"""
         for epoch in itertools.count():
             rng = np.random.default_rng([self._seed, epoch])
-            order = rng.permutation(len(self._records))
-            seeds = rng.integers(2**63, size=len(self._records))
-            yield from zip(order.tolist(), seeds.tolist())
+            order = rng.permutation(len(self._ratios))
+            seeds = rng.integers(2**63, size=len(self._ratios))
+            images = list(zip(order.tolist(), seeds.tolist()))
+            yield from (images[start:start + WINDOW] for start in range(0, len(images), WINDOW))
 
 
 def _kill(processes):
@@ -194,8 +201,8 @@ class _Workers(MultiProcessMapData):
                                 "when memory is short (status -9), lower DATA.NUM_WORKERS")
 
 
-class _GoodOnly(ProxyDataFlow):
-    """Drops `BadFile`s, naming each file once, and raises UserError when too many files are bad."""
+class _Samples(ProxyDataFlow):
+    """From `Prepared` to `Sample`. Names each bad file once, and raises UserError when there are too many."""
 
     def __init__(self, ds, num_files):
         super().__init__(ds)
@@ -203,49 +210,47 @@ class _GoodOnly(ProxyDataFlow):
 
     def reset_state(self):
         super().reset_state()
-        self._num_seen = 0
-        self._bad_paths = set()
+        self._is_seen = np.zeros(self._num_files, dtype=bool)
+        self._problems = set()
 
     def __iter__(self):
-        for value in self.ds:
-            if isinstance(value, Failure):
-                raise RuntimeError("an error in a process that prepares training images\n" + value.traceback)
-            # each file counts once, however many passes there are
-            self._num_seen = min(self._num_seen + 1, self._num_files)
-            if not isinstance(value, BadFile):
-                yield value
-            elif value.path not in self._bad_paths:
-                self._bad_paths.add(value.path)
-                logger.warn(f"skipped {value.reason}")
+        for prepared in self.ds:
+            if isinstance(prepared, Failure):
+                raise RuntimeError("an error in a process that prepares training images\n" + prepared.traceback)
+            self._is_seen[prepared.tried] = True
+            for problem in prepared.problems:
+                self._add(problem)
             self._check_share()
+            if prepared.sample is None:
+                raise UserError(f"{len(prepared.tried)} training images of like shape cannot be used, one after the "
+                                f"other; the first is {prepared.problems[0]}")
+            yield prepared.sample
+
+    def _add(self, problem):
+        if problem not in self._problems:
+            self._problems.add(problem)
+            logger.warn(f"another image takes the place of {problem}")
 
     def _check_share(self):
-        num_bad, num_seen = len(self._bad_paths), self._num_seen
+        num_bad, num_seen = len(self._problems), self._is_seen.sum()
         is_enough = num_bad >= MIN_BAD_FILES or num_seen == self._num_files
         if is_enough and num_bad > MAX_BAD_SHARE * num_seen:
             raise UserError(f"{num_bad} of the first {num_seen} training images cannot be used, more than "
-                            f"{MAX_BAD_SHARE:.0%}, for example {min(self._bad_paths)}; replace these files, or take "
-                            "them out of the annotations")
+                            f"{MAX_BAD_SHARE:.0%}; replace these files, or take them out of the annotations; one is "
+                            f"{min(self._problems)}")
 
 
 class _Batches(ProxyDataFlow):
-    """Groups `Sample`s into batches of one orientation, which need little padding."""
+    """Stacks every `batch_size` `Sample`s to a batch."""
 
     def __init__(self, ds, batch_size):
         super().__init__(ds)
         self._batch_size = batch_size
 
-    def reset_state(self):
-        super().reset_state()
-        self._waiting = {True: [], False: []}
-
     def __iter__(self):
-        for sample in self.ds:
-            group = self._waiting[sample.is_portrait]
-            group.append(sample)
-            if len(group) == self._batch_size:
-                self._waiting[sample.is_portrait] = []
-                yield [field for field in collate(group) if field is not None]
+        samples = iter(self.ds)
+        while group := list(itertools.islice(samples, self._batch_size)):
+            yield [field for field in collate(group) if field is not None]
 
 
 class TrainDataFlow(ProxyDataFlow):

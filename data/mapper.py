@@ -1,32 +1,12 @@
 """One training image: read, augmented, and with its ground truth."""
-import traceback
-from dataclasses import dataclass
-
-from common import UserError
-
 import numpy as np
 
 from data import augment
-from data.batch import Sample
+from data.batch import Sample, pack_masks
 from data.images import load_image, resize_image, resize_shape
 from data.segmentation import box_frame_mask
 
 CROWD_LABEL = -1    # of crowd regions in gt_labels
-
-
-@dataclass
-class BadFile:
-    """Takes the place of a `Sample` whose file cannot be used."""
-
-    path: str
-    reason: str
-
-
-@dataclass
-class Failure:
-    """Takes the place of a `Sample` when there is an error in the program, which must not die with its process."""
-
-    traceback: str
 
 
 class TrainMapper:
@@ -45,23 +25,6 @@ class TrainMapper:
         self.short_edge_range = tuple(short_edge_range)
         self.max_size = max_size
         self.mask_resolution = mask_resolution
-
-    def __call__(self, datapoint):
-        """
-        Args:
-            datapoint: [index, number of a record, seed]
-
-        Returns:
-            [index, Sample | BadFile | Failure]
-        """
-        index, number, seed = datapoint
-        record = self.records[number]
-        try:
-            return [index, self.make_sample(record, seed)]
-        except UserError as e:
-            return [index, BadFile(record.file_name, str(e))]
-        except Exception:    # noqa: B902  (any other error would end the worker, and the training would wait forever)
-            return [index, Failure(traceback.format_exc())]
 
     def make_sample(self, record, seed):
         """
@@ -87,7 +50,7 @@ class TrainMapper:
             image, boxes = augment.flip_image(image), augment.flip_boxes(boxes, new_size[1])
             masks = None if masks is None else augment.flip_masks(masks)
         labels = np.where(record.is_crowd, CROWD_LABEL, record.labels).astype(np.int32)
-        return Sample(image, record.image_id, seed, record.is_portrait, boxes, labels, masks)
+        return Sample(image, record.image_id, seed, boxes, labels, None if masks is None else pack_masks(masks))
 
     def _make_masks(self, record, boxes):
         """Returns: uint8 (n, M, M) box-frame masks, zeros for crowds; None without mask_resolution"""

@@ -75,10 +75,6 @@ class Record:
         return self.height, self.width
 
     @property
-    def is_portrait(self) -> bool:
-        return self.height > self.width
-
-    @property
     def boxes(self) -> np.ndarray:
         """float32 (n, 4) x1, y1, x2, y2, clipped to the image"""
         corners = np.concatenate([self.bboxes[:, :2], self.bboxes[:, :2] + self.bboxes[:, 2:]], axis=1)

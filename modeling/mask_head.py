@@ -59,6 +59,22 @@ def ClassConv2D(x, labels, num_categories, kernel_initializer):
     return tf.reshape(y + tf.linalg.matvec(chosen, bias)[:, None], [-1, *pixels])
 
 
+def unpack_masks(packed, resolution):
+    """
+    Args:
+        packed: uint8 (B, G, P), each mask row by row, a bit for each sample, the highest bit of a byte first
+        resolution (int): M; P is M * M / 8, rounded up
+
+    Returns:
+        uint8 (B, G, M, M), 0 or 1
+    """
+    shifts = tf.constant([7, 6, 5, 4, 3, 2, 1, 0], tf.uint8)
+    bits = tf.bitwise.bitwise_and(tf.bitwise.right_shift(packed[..., None], shifts), tf.constant(1, tf.uint8))
+    num_images, num_objects = tf.unstack(tf.shape(packed)[:2])
+    samples = tf.reshape(bits, [num_images, num_objects, 8 * packed.shape[-1]])[..., :resolution ** 2]
+    return tf.reshape(samples, [num_images, num_objects, resolution, resolution])
+
+
 def mask_targets(rois, gt, size):
     """
     What the mask head should say: the ground-truth mask seen through each RoI.

@@ -193,9 +193,23 @@ BREAKS = {
         ("rng = np.random.default_rng([self._seed, epoch])",
          "rng = np.random.default_rng(self._seed)",
          "tests/data/test_dataflow.py"),
-        ("self._groups(images, waiting, self._group_size), self._start, None, self._step)",
-         "self._groups(images, waiting, self._group_size), self._start, None, 1)",
-         "tests/data/test_dataflow.py")],
+        ("self._groups(windows, waiting, self._group_size), self._start, None, self._step)",
+         "self._groups(windows, waiting, self._group_size), self._start, None, 1)",
+         "tests/data/test_dataflow.py"),
+        ("waiting.clear()",
+         "pass",
+         "tests/data/test_grouping.py")],
+    "data/grouping.py": [
+        ("groups = np.sort(np.argsort(ratios[:num_grouped], kind=\"stable\").reshape(-1, size), axis=1)",
+         "groups = np.arange(num_grouped).reshape(-1, size)",
+         "tests/data/test_grouping.py")],
+    "data/replacement.py": [
+        ("others = np.random.default_rng([seed, 1]).permutation(self._near(number))[:MAX_OTHERS]",
+         "others = np.random.permutation(self._near(number))[:MAX_OTHERS]",
+         "tests/data/test_replacement.py"),
+        ("return near[np.argsort(np.abs(self._ratios[near] - self._ratios[number]), kind=\"stable\")][:NUM_NEAR]",
+         "return near",
+         "tests/data/test_replacement.py")],
     "data/mapper.py": [
         ("labels = np.where(record.is_crowd, CROWD_LABEL, record.labels).astype(np.int32)",
          "labels = record.labels.astype(np.int32)",
@@ -382,5 +396,8 @@ BREAKS = {
     "data/batch.py": [
         ("padded[:h, :w] = image",
          "padded[-h:, -w:] = image",
+         "tests/data/test_batch.py"),
+        ("return np.packbits(masks.reshape(*masks.shape[:-2], masks.shape[-1] ** 2), axis=-1)",
+         "return np.packbits(masks.reshape(*masks.shape[:-2], masks.shape[-1] ** 2), axis=-1, bitorder=\"little\")",
          "tests/data/test_batch.py")],
 }

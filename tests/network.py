@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tensorpack import tfv1
 
-from data.batch import pad_batch
+from data.batch import pack_masks, pad_batch
 from graph import tower
 from training.model import TrainingModel
 from weights.fit import network_variables
@@ -86,4 +86,4 @@ def batch_of(*images):
     masks[labels > 0, 5:50, 10:] = 1
     return dict(images=pixels, image_sizes=SIZES, image_ids=np.int64([1, 2]), seeds=np.int64([3, 4]),
                 gt_boxes=np.float32([[box for _, box in objects] for objects in padded]), gt_labels=labels,
-                gt_masks=masks)
+                gt_masks=pack_masks(masks))

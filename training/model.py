@@ -8,6 +8,7 @@ from tensorpack.tfutils.summary import add_moving_summary
 
 from data import batch
 from modeling.generalized_rcnn import GeneralizedRCNN
+from modeling.mask_head import unpack_masks
 from modeling.structures import GroundTruth
 from training import cpu_gradients
 from training.optimizers import AccumulatedOptimizer, LossScaledOptimizer
@@ -43,9 +44,10 @@ class TrainingModel(ModelDesc):
             return None
         for tensor in tensors:
             tensor.set_shape([self.cfg.TRAIN.IMS_PER_GPU, *tensor.shape[1:]])
+        masks = unpack_masks(fields.gt_masks, self.cfg.MRCNN.GT_RESOLUTION) if self.cfg.MODE_MASK else None
         with cpu_gradients.convolutions():
             losses = self.network.losses(fields.images, fields.image_sizes, fields.seeds,
-                                         GroundTruth(fields.gt_boxes, fields.gt_labels, fields.gt_masks))
+                                         GroundTruth(fields.gt_boxes, fields.gt_labels, masks))
         weight_decay = regularize_cost(".*/W", l2_regularizer(self.cfg.TRAIN.WEIGHT_DECAY), name="wd_cost")
         costs = [tf.identity(losses[name], name=name) for name in self.network.loss_names()] + [weight_decay]
         total_cost = tf.add_n(costs, name="total_cost")

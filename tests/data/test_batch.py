@@ -1,14 +1,15 @@
 import common  # noqa: F401
 
 import numpy as np
+import pytest
 
-from data.batch import Batch, pad_batch, specs
+from data.batch import Batch, num_packed, pack_masks, pad_batch, specs, unpack_masks
 
 
 def test_the_specs_are_those_of_the_batchs_fields():
     assert [spec.name for spec in specs(14)] == list(Batch._fields)
     assert [spec.name for spec in specs()] == list(Batch._fields[:-1])
-    assert specs(14)[-1] == ("gt_masks", np.uint8, (None, None, 14, 14))
+    assert specs(14)[-1] == ("gt_masks", np.uint8, (None, None, 25))
 
 
 def test_pad_batch_puts_each_image_at_the_top_left_of_zeros():
@@ -26,3 +27,12 @@ def test_pad_batch_of_one_image_is_the_image():
     batch, sizes = pad_batch([image])
     np.testing.assert_array_equal(batch, image[None])
     assert sizes.tolist() == [[3, 4]]
+
+
+@pytest.mark.parametrize("resolution", [1, 14, 56])
+@pytest.mark.parametrize("num_objects", [0, 3])
+def test_masks_are_packed_and_unpacked(resolution, num_objects):
+    masks = np.random.default_rng(0).integers(0, 2, (num_objects, resolution, resolution)).astype(np.uint8)
+    packed = pack_masks(masks)
+    assert packed.shape == (num_objects, num_packed(resolution)) and packed.dtype == np.uint8
+    np.testing.assert_array_equal(unpack_masks(packed, resolution), masks)

@@ -1,6 +1,5 @@
 import itertools
 import os
-import pathlib
 import re
 import signal
 import threading
@@ -10,60 +9,17 @@ from common import UserError
 import cv2
 import numpy as np
 import pytest
-from tensorpack.dataflow import DataFlow, DataFlowTerminated
+from tensorpack.dataflow import DataFlow
 
 import data
-from coco_folder import HEIGHT, SQUARE, WIDTH, make_annotation, make_content, write, write_image
-from config import new_config
+from coco_folder import HEIGHT, SQUARE, WIDTH, make_annotation, make_content
 from data import augment, dataflow
+from data.batch import unpack_masks
 from data.mapper import TrainMapper
 from data.segmentation import box_frame_mask
+from streams import assert_equal_batches, error_that_ends, image_ids, start, take, write_to
 
 M = 14
-
-
-@pytest.fixture
-def cfg(tmp_path):
-    cfg = new_config()
-    cfg.DATA.BASEDIR, cfg.DATA.NUM_WORKERS = str(tmp_path), 0
-    cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE = (40, 70), 120
-    cfg.MRCNN.GT_RESOLUTION = M
-    return cfg
-
-
-@pytest.fixture
-def warnings(monkeypatch):
-    lines = []
-    monkeypatch.setattr(dataflow.logger, "warn", lines.append)
-    return lines
-
-
-def error_that_ends(flow, count):
-    """Take `count` values, before which the stream ends. Returns: its error"""
-    with pytest.raises(DataFlowTerminated):
-        take(flow, count)
-    return flow.error
-
-
-def start(cfg, content=None, **kwargs):
-    """Write the content, unless it is there. Returns: a started dataflow"""
-    if content is not None:
-        write_to(cfg, content)
-    flow = data.get_train_dataflow(cfg, data.load_datasets(cfg, ("train",)), **kwargs)
-    flow.reset_state()
-    return flow
-
-
-def write_to(cfg, content):
-    write(pathlib.Path(cfg.DATA.BASEDIR), content)
-
-
-def take(flow, num_batches):
-    return list(itertools.islice(flow, num_batches))
-
-
-def image_ids(batches):
-    return [int(i) for batch in batches for i in batch[2]]
 
 
 # one batch --------------------------------------------------------------------------------------------------------
@@ -76,7 +32,7 @@ def test_a_batch_has_the_documented_layout(cfg):
     assert seeds.dtype == np.int64 and len(set(seeds.tolist())) == 3
     height, width = image_sizes.max(axis=0)
     assert [a.dtype for a in batch] == [np.uint8, np.int32, np.int64, np.int64, np.float32, np.int32, np.uint8]
-    assert [a.shape for a in batch] == [(3, height, width, 3), (3, 2), (3,), (3,), (3, 2, 4), (3, 2), (3, 2, M, M)]
+    assert [a.shape for a in batch] == [(3, height, width, 3), (3, 2), (3,), (3,), (3, 2, 4), (3, 2), (3, 2, 25)]
 
 
 def test_a_batch_has_no_masks_without_mode_mask(cfg):
@@ -103,23 +59,14 @@ def test_crowds_have_label_minus_one_and_an_empty_mask(cfg):
     content["annotations"].append({**make_annotation(999, 1), "iscrowd": 1})
     gt_labels, gt_masks = take(start(cfg, content), 1)[0][5:]
     assert gt_labels.tolist() == [[2, -1]]
-    assert gt_masks[0, 0].all() and not gt_masks[0, 1].any()
+    square, crowd = unpack_masks(gt_masks[0], M)
+    assert square.all() and not crowd.any()
 
 
 def test_an_image_without_objects_gives_one_row_of_padding(cfg):
     cfg.DATA.FILTER_EMPTY = False
     gt_boxes, gt_labels, gt_masks = take(start(cfg, {**make_content(1), "annotations": []}), 1)[0][4:]
-    assert gt_boxes.tolist() == [[[0, 0, 0, 0]]] and gt_labels.tolist() == [[0]] and gt_masks.shape == (1, 1, M, M)
-
-
-def test_a_batch_has_only_landscape_or_only_portrait_images(cfg):
-    cfg.TRAIN.IMS_PER_GPU = 2
-    content = make_content(10)
-    for image in content["images"][5:]:
-        image["height"], image["width"] = WIDTH, HEIGHT
-    batches = take(start(cfg, content), 20)
-    assert all(len({h > w for h, w in batch[1]}) == 1 for batch in batches)
-    assert len({h > w for batch in batches for h, w in batch[1]}) == 2
+    assert gt_boxes.tolist() == [[[0, 0, 0, 0]]] and gt_labels.tolist() == [[0]] and gt_masks.shape == (1, 1, 25)
 
 
 # augmentation -----------------------------------------------------------------------------------------------------
@@ -163,9 +110,10 @@ def test_boxes_and_masks_stay_on_their_object(cfg, is_flipped):
         x1, y1, x2, y2 = sample.boxes[0]
         centres = (np.arange(56) + 0.5) / 56
         xs, ys = (x1 + centres * (x2 - x1)).astype(int), (y1 + centres * (y2 - y1)).astype(int)
+        mask, = unpack_masks(sample.masks, 56)
         seen = sample.image[ys[:, None], xs[None], 0] > 127
-        mirrored = np.mean(seen[:, ::-1] != sample.masks[0])
-        assert np.mean(seen != sample.masks[0]) < 0.04 < mirrored
+        mirrored = np.mean(seen[:, ::-1] != mask)
+        assert np.mean(seen != mask) < 0.04 < mirrored
 
 
 def test_masks_are_those_of_the_box_frame(cfg):
@@ -175,9 +123,9 @@ def test_masks_are_those_of_the_box_frame(cfg):
     (record,) = data.load_datasets(cfg, ("train",))[0].records
     mapper = TrainMapper([record], (50, 50), 100, M)
     expected = box_frame_mask([SQUARE], (5, 5, 35, 35), (HEIGHT, WIDTH), M)
-    plain, flipped = (mapper.make_sample(record, seeds_with_flip(f)[0]).masks[0] for f in (False, True))
-    np.testing.assert_array_equal(plain, expected)
-    np.testing.assert_array_equal(flipped, expected[:, ::-1])
+    plain, flipped = (mapper.make_sample(record, seeds_with_flip(f)[0]).masks for f in (False, True))
+    np.testing.assert_array_equal(unpack_masks(plain, M)[0], expected)
+    np.testing.assert_array_equal(unpack_masks(flipped, M)[0], expected[:, ::-1])
 
 
 def test_an_images_augmentation_is_a_function_of_its_seed(cfg):
@@ -209,13 +157,6 @@ def test_batches_do_not_depend_on_the_number_of_workers(cfg, num_workers):
     expected = take(start(cfg, make_content(10)), 30)
     cfg.DATA.NUM_WORKERS = num_workers
     assert_equal_batches(take(start(cfg), 30), expected)
-
-
-def assert_equal_batches(found, expected):
-    assert len(found) == len(expected)
-    for batch, reference in zip(found, expected):
-        for array, expected_array in zip(batch, reference):
-            np.testing.assert_array_equal(array, expected_array)
 
 
 @pytest.fixture
@@ -309,55 +250,7 @@ def test_nothing_to_train_on_is_refused(cfg):
         start(cfg, {**make_content(2), "annotations": []})
 
 
-# bad files --------------------------------------------------------------------------------------------------------
-def break_files(cfg, ids):
-    for i in ids:
-        path = f"{cfg.DATA.BASEDIR}/train/{i}.jpg"
-        with open(path, "r+b") as f:
-            f.truncate(os.path.getsize(path) // 2)
-
-
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_a_broken_file_is_skipped_with_one_line_that_names_it(cfg, warnings, num_workers):
-    cfg.DATA.NUM_WORKERS = num_workers
-    write_to(cfg, make_content(20))
-    break_files(cfg, [7])
-    ids = image_ids(take(start(cfg), 57))
-    assert sorted(ids) == sorted(3 * [i for i in range(1, 21) if i != 7])
-    assert len(warnings) == 1 and "train/7.jpg: not a whole image file" in warnings[0]
-
-
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_more_than_a_tenth_of_broken_files_ends_the_stream(cfg, warnings, num_workers):
-    cfg.DATA.NUM_WORKERS = num_workers
-    write_to(cfg, make_content(20))
-    break_files(cfg, [3, 8, 12])
-    flow = start(cfg)
-    assert flow.error is None
-    error = error_that_ends(flow, 100)
-    assert isinstance(error, UserError) and "\n" not in str(error)
-    assert "training images cannot be used, more than 10%" in str(error)
-
-
-def test_a_tenth_of_broken_files_goes_on(cfg, warnings):
-    write_to(cfg, make_content(20))
-    break_files(cfg, [3, 8])
-    assert len(take(start(cfg), 180)) == 180
-
-
-def test_the_share_counts_only_after_a_whole_pass_or_20_bad_files(cfg, warnings):
-    write_to(cfg, make_content(100))
-    break_files(cfg, range(1, 51))
-    assert str(error_that_ends(start(cfg), 100)).startswith("20 of the first")
-
-
-def test_an_image_of_another_size_than_annotated_is_skipped(cfg, warnings):
-    write_to(cfg, make_content(20))
-    write_image(pathlib.Path(cfg.DATA.BASEDIR) / "train" / "7.jpg", WIDTH, HEIGHT)
-    assert 7 not in image_ids(take(start(cfg), 40))
-    assert "60 pixels wide and 80 high, but annotated as 80 wide and 60 high" in warnings[0]
-
-
+# errors -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_an_error_of_the_program_reaches_the_main_process(cfg, num_workers, monkeypatch):
     def broken(*args):

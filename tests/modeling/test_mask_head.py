@@ -7,10 +7,19 @@ from tensorpack import tfv1
 from tensorpack.models import Conv2D
 
 from graph import gradients, run, tower, variable_shapes
-from modeling.mask_head import ClassConv2D, mask_targets, maskrcnn_loss, maskrcnn_upxconv_head
+from modeling.mask_head import ClassConv2D, mask_targets, maskrcnn_loss, maskrcnn_upxconv_head, unpack_masks
 from modeling.structures import GroundTruth, RoIs
 
 M, SIZE = 56, 28
+
+
+# packed masks -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("resolution", [56, 57, 58])
+def test_packed_masks_are_unpacked(resolution):
+    masks = np.random.default_rng(0).integers(0, 2, (2, 3, resolution, resolution)).astype(np.uint8)
+    packed = np.packbits(masks.reshape(2, 3, -1), axis=-1)
+    found = run(lambda p: unpack_masks(tf.ensure_shape(p, [None, None, packed.shape[-1]]), resolution), packed)
+    np.testing.assert_array_equal(found, masks)
 
 
 # targets ------------------------------------------------------------------------------------------------------------
