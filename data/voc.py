@@ -97,12 +97,17 @@ def _find_files(folder, split):
 
 
 def _read_list(path):
-    """Returns: list of str, the names of images in a list; that of a class has a number behind each name"""
-    lines = [re.sub(r"\s+-?[01]$", "", line) for line in _read_lines(path, _other_lists(path))]
-    names = [os.path.splitext(line)[0] if line.endswith(IMAGE_SUFFIXES) else line for line in lines]
+    """Returns: list of str, the names of images in a list"""
+    names = listed_names(_read_lines(path, _other_lists(path)))
     if not names:
         raise UserError(f"{path}: it names no image; write the name of an image without its suffix on each line")
-    return list(dict.fromkeys(names))
+    return names
+
+
+def listed_names(lines: list[str]) -> list[str]:
+    """Returns: the names of images, without suffix, in the lines of a list; that of a class has a number behind each"""
+    lines = [re.sub(r"\s+-?[01]$", "", line) for line in lines]
+    return list(dict.fromkeys(os.path.splitext(line)[0] if line.endswith(IMAGE_SUFFIXES) else line for line in lines))
 
 
 def _other_lists(path):
@@ -146,12 +151,13 @@ def _annotation_files(folder):
 def _classes_of(path):
     """Returns: set of str, the classes in an xml file; it is refused later where it is broken, and in the split"""
     try:
-        return {_text(element, "name") for element in _read_xml(path).findall("object")} - {""}
+        return {text_of(element, "name") for element in read_xml(path).findall("object")} - {""}
     except Unusable:
         return set()
 
 
-def _read_xml(path):
+def read_xml(path: str) -> Element:
+    """Returns: the root of an annotation file; raises `Unusable`"""
     try:
         with open(path, "rb") as f:
             return safe_xml.parse(f.read())
@@ -168,7 +174,7 @@ def _load(files, name, class_names, has_ground_truth=True):
     records = []
     for image_name, image_id in zip(files.names, _image_ids(files.names)):
         try:
-            root = _read_xml(files.annotations.resolve(image_name + ".xml")) if has_ground_truth else Element("none")
+            root = read_xml(files.annotations.resolve(image_name + ".xml")) if has_ground_truth else Element("none")
             image = _parse_image(root, files.images, image_name, image_id)
         except Unusable as e:
             skipped_images.add(image_name, e, image_id)
@@ -205,13 +211,17 @@ def _parse_image(root, folder, name, image_id):
     try:
         path = folder.resolve(name, IMAGE_SUFFIXES)
     except Unusable:
-        if not _text(root, "filename"):
+        if not text_of(root, "filename"):
             raise
-        path = folder.resolve(_text(root, "filename"))
-    size = [_text(root, f"size/{key}") for key in ("height", "width")]
-    if not all(text.isdecimal() and len(text) < 7 and int(text) > 0 for text in size):
-        size = image_size(path)
-    return _Image(path, image_id, int(size[0]), int(size[1]), name)
+        path = folder.resolve(text_of(root, "filename"))
+    return _Image(path, image_id, *(stated_size(root) or image_size(path)), name)
+
+
+def stated_size(root: Element) -> tuple[int, int] | None:
+    """Returns: height and width of the image of an annotation file, where it says them"""
+    size = [text_of(root, f"size/{key}") for key in ("height", "width")]
+    is_size = all(text.isdecimal() and len(text) < 7 and int(text) > 0 for text in size)
+    return (int(size[0]), int(size[1])) if is_size else None
 
 
 def _parse_objects(root, image, labels, skipped):
@@ -228,21 +238,41 @@ def _parse_objects(root, image, labels, skipped):
 
 
 def _parse_object(element, image, labels):
-    name = _text(element, "name")
+    name = text_of(element, "name")
     if name not in labels:
         raise Unusable(f"there is no class {name[:80]!r}", "category-unknown")
+    return parse_corners(element, image.height, image.width), labels[name], is_difficult(element)
+
+
+def is_difficult(element: Element) -> bool:
+    """Returns: whether an <object> is one that is not judged"""
+    return text_of(element, "difficult").lower() in ("1", "true")
+
+
+def parse_corners(element: Element, height: int, width: int) -> tuple[float, float, float, float]:
+    """
+    Args:
+        element: an <object>
+        height, width: of the image
+
+    Returns:
+        x1, y1, x2, y2 in continuous coordinates, as annotated
+
+    Raises:
+        Unusable: these are no box, or have no area within the image
+    """
     xmin, ymin, xmax, ymax = (_number(element, f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax"))
     corners = xmin - 1, ymin - 1, xmax, ymax
     if xmin > xmax or ymin > ymax:
         raise Unusable(f"its box from {xmin:g}, {ymin:g} to {xmax:g}, {ymax:g} has no width or no height",
                        "box-empty")
-    limits = image.width, image.height
+    limits = width, height
     low, high = ([np.float32(min(max(v, 0), limit)) for v, limit in zip(corner, limits)]
                  for corner in (corners[:2], corners[2:]))
     if low[0] >= high[0] or low[1] >= high[1]:
         raise Unusable(f"its box from {xmin:g}, {ymin:g} to {xmax:g}, {ymax:g} is outside of the image, which is "
-                       f"{image.width} wide and {image.height} high", "box-outside")
-    return corners, labels[name], _text(element, "difficult").lower() in ("1", "true")
+                       f"{width} wide and {height} high", "box-outside")
+    return corners
 
 
 def _make_record(image, objects):
@@ -254,12 +284,13 @@ def _make_record(image, objects):
                   is_difficult=np.array(is_difficult, dtype=bool))
 
 
-def _text(element, path):
+def text_of(element: Element, path: str) -> str:
+    """Returns: the text of an element in this one, such as "size/width", without blanks around it; "" for none"""
     return (element.findtext(path) or "").strip()
 
 
 def _number(element, path):
-    text = _text(element, path)
+    text = text_of(element, path)
     try:
         value = float(text)
     except ValueError:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from coco_folder import write_image
+from voc_folder import make_object, make_xml
 
 CLASSES = ("traffic light", "cat", "no")    # not in the order of the alphabet
 
@@ -37,10 +38,10 @@ class Image(NamedTuple):
     objects: list
 
 
-def random_images(seed, num_images=6, whole=False):
+def random_images(seed, num_images=6, polygons=True):
     """
     Args:
-        whole (bool): boxes of whole pixels and no polygons
+        polygons (bool): some objects have polygons; otherwise all have boxes of whole pixels
 
     Returns:
         list of Image, each of another size
@@ -49,15 +50,15 @@ def random_images(seed, num_images=6, whole=False):
     images = []
     for number in range(num_images):
         height, width = int(rng.integers(80, 120)), int(rng.integers(80, 160))
-        objects = [_random_object(rng, height, width, whole, is_box=i % 2 == 0) for i in range(3)]
+        objects = [_random_object(rng, height, width, polygons, is_box=i % 2 == 0) for i in range(3)]
         images.append(Image(f"{number:03d}.jpg", height, width, objects))
     return images
 
 
-def _random_object(rng, height, width, whole, is_box):
+def _random_object(rng, height, width, polygons, is_box):
     centre, radius = rng.uniform(30, [width - 30, height - 30]), rng.uniform(10, 28, size=2)
     label = int(rng.integers(len(CLASSES)))
-    if whole:
+    if not polygons:
         return Truth(label, np.round([*(centre - radius), *(centre + radius)]).tolist())
     if is_box:
         return Truth(label, [*(centre - radius), *(centre + radius)])
@@ -120,3 +121,51 @@ def png_base64(mask):
 def write_text(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+# VOC ----------------------------------------------------------------------------------------------------------------
+def write_voc_xml(folder, images):
+    """Annotations/ and JPEGImages/, without lists of splits; corners of VOC are counted from 1 and both inside"""
+    for number, image in enumerate(images):
+        write_image(folder / "JPEGImages" / image.name, image.height, image.width, number)
+        objects = [make_object(CLASSES[truth.label], np.add(truth.box, [1, 1, 0, 0])) for truth in image.objects]
+        write_text(folder / "Annotations" / image.name.replace(".jpg", ".xml"),
+                   make_xml(*objects, file_name=image.name, size=(image.height, image.width)))
+
+
+# CVAT ---------------------------------------------------------------------------------------------------------------
+def write_cvat(folder, images):
+    """annotations.xml, for images, and images/"""
+    texts = []
+    for number, image in enumerate(images):
+        write_image(folder / "images" / image.name, image.height, image.width, number)
+        shapes = [cvat_box(CLASSES[t.label], t.box) if t.polygon is None else cvat_polygon(CLASSES[t.label], t.polygon)
+                  for t in image.objects]
+        texts.append(cvat_image(number, image, *shapes))
+    write_text(folder / "annotations.xml", cvat_xml(*texts))
+
+
+def cvat_xml(*elements, labels=CLASSES):
+    labels = "".join(f"<label><name>{name}</name><type>any</type><attributes></attributes></label>" for name in labels)
+    return ('<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version><meta><task><name>mine</name>'
+            f"<labels>{labels}</labels></task></meta>{''.join(elements)}</annotations>")
+
+
+def cvat_image(number, image, *shapes, **keys):
+    keys = "".join(f' {key}="{value}"' for key, value in keys.items())
+    return (f'<image id="{number}" name="{image.name}" width="{image.width}" height="{image.height}"{keys}>'
+            f"{''.join(shapes)}</image>")
+
+
+def cvat_box(label, box, inside="", **keys):
+    return cvat_shape("box", label, inside, **dict(zip(("xtl", "ytl", "xbr", "ybr"), box)), **keys)
+
+
+def cvat_polygon(label, polygon, **keys):
+    points = ";".join(f"{x:.3f},{y:.3f}" for x, y in np.reshape(polygon, (-1, 2)))
+    return cvat_shape("polygon", label, points=points, **keys)
+
+
+def cvat_shape(tag, label, inside="", **keys):
+    keys = "".join(f' {key}="{value}"' for key, value in keys.items())
+    return f'<{tag} label="{label}" source="manual" occluded="0"{keys} z_order="0">{inside}</{tag}>'

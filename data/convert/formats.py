@@ -6,10 +6,10 @@ import json
 
 from common import UserError
 
-from data.convert import labelme, yolo
+from data.convert import cvat, labelme, voc, yolo
 from data.records import Unusable
 
-FORMATS = {"yolo": yolo, "labelme": labelme}
+FORMATS = {"yolo": yolo, "labelme": labelme, "voc": voc, "cvat": cvat}
 MAX_SNIFFED = 20    # json files that are looked into
 
 

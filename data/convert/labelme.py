@@ -14,23 +14,11 @@ import os
 
 import cv2
 import numpy as np
-import pycocotools.mask as mask_utils
 
-from data.convert.objects import (
-    Contents,
-    Picture,
-    box_object,
-    circle,
-    class_name,
-    mask_object,
-    numbers,
-    place_mask,
-    polygon_object,
-)
+from data.convert.objects import Contents, Groups, Part, Picture, circle, class_name, numbers, place_mask
 from data.convert.source import split_of
 from data.headers import image_size, read_header
 from data.records import Unusable
-from data.segmentation import to_rle
 
 NO_AREA = ("point", "points", "line", "linestrip", "polyline")
 MAX_SNIFFED = 50    # json files that are looked into
@@ -98,44 +86,37 @@ def _size(source, image, data, content):
 
 # objects ------------------------------------------------------------------------------------------------------------
 def _objects(shapes, size, path, left_out):
-    """Returns: list of Object; shapes of one class and group are one"""
-    groups = {}
+    """Returns: list of Object"""
+    groups = Groups()
     for number, shape in enumerate(shapes, start=1):
-        with left_out.unusable("shape", f"{path}: shape {number}"):
+        where = f"{path}: shape {number}"
+        with left_out.unusable("shape", where):
             if not isinstance(shape, dict):
                 raise Unusable("it is not a dict")
             kind = shape.get("shape_type", "polygon")
             if kind in NO_AREA:
-                left_out.add(f"shape that is a {kind}", f"{path}: shape {number}", "it has no area")
-                continue
-            part = _part(shape, kind, size)
-            group = shape.get("group_id")
-            key = number if group is None else (json.dumps(group)[:80], class_name(shape.get("label")))
-            groups.setdefault(key, (class_name(shape.get("label")), number, []))[2].append(part)
-    objects = []
-    for name, number, parts in groups.values():
-        with left_out.unusable("shape", f"{path}: shape {number}"):
-            objects.append(_join(name, parts, size))
-    return objects
+                left_out.add(f"shape that is a {kind}", where, "it has no area")
+            else:
+                groups.add(class_name(shape.get("label")), _part(shape, kind, size), where, shape.get("group_id"))
+    return groups.join(size, left_out)
 
 
 def _part(shape, kind, size):
-    """Returns: ("box", corners), ("polygon", x, y, ...) or ("mask", RLE)"""
     points = shape.get("points")
     if not isinstance(points, list):
         raise Unusable("it has no points")
     flat = [value for point in points for value in numbers(point, 2, "a point")]
     if kind == "polygon":
-        return "polygon", flat
+        return Part("polygon", flat)
     if kind not in ("rectangle", "circle", "mask"):
         raise Unusable(f"its shape_type is {str(kind)[:40]!r}")
     corners = numbers(_box_corners(flat) if kind == "rectangle" else flat, 4, f"the points of a {kind}")
     if kind == "rectangle":
-        return "box", corners
+        return Part("box", corners)
     if kind == "mask":
-        return "mask", place_mask(_decode_mask(shape.get("mask")), round(corners[0]), round(corners[1]), size)
+        return Part("mask", place_mask(_decode_mask(shape.get("mask")), round(corners[0]), round(corners[1]), size))
     radius = float(np.hypot(corners[2] - corners[0], corners[3] - corners[1]))
-    return "polygon", circle(corners[0], corners[1], radius, radius)
+    return Part("polygon", circle(corners[0], corners[1], radius, radius))
 
 
 def _box_corners(flat):
@@ -156,23 +137,3 @@ def _decode_mask(text):
     if mask is None:
         raise Unusable("its mask is not an image")
     return mask
-
-
-def _join(name, parts, size):
-    """Returns: Object, the union of its parts"""
-    kinds = {kind for kind, _ in parts}
-    if kinds == {"box"} and len(parts) == 1:
-        return box_object(name, parts[0][1], size)
-    polygons = [part if kind == "polygon" else _corners(part) for kind, part in parts if kind != "mask"]
-    outlines = polygon_object(name, polygons, size) if polygons else None
-    if "mask" not in kinds:
-        return outlines
-    rles = [part for kind, part in parts if kind == "mask"]
-    if outlines:
-        rles.append(to_rle(outlines.segmentation, *size))
-    return mask_object(name, mask_utils.merge(rles))
-
-
-def _corners(box):
-    x1, y1, x2, y2 = box
-    return [x1, y1, x2, y1, x2, y2, x1, y2]

@@ -63,7 +63,7 @@ class Contents(NamedTuple):
     class_names: Sequence[str] = ()
 
 
-# objects, which raise Unusable --------------------------------------------------------------------------------------
+# objects; what cannot be used raises Unusable -------------------------------------------------------------------------
 def class_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
         raise Unusable(f"its class is {str(name)[:40]!r}")
@@ -114,21 +114,68 @@ def mask_object(name: str, rle: dict) -> Object:
     return Object(name, bbox, float(mask_utils.area(rle)), {"size": list(rle["size"]), "counts": text})
 
 
+class Part(NamedTuple):
+    """
+    What was drawn of an object, which may be all of it.
+
+    Attributes:
+        kind: "box", "polygon" or "mask"
+        shape: x1, y1, x2, y2 of a box; x, y, x, y, ... of a polygon; COCO's compressed RLE of a mask
+    """
+
+    kind: str
+    shape: Sequence[float] | dict
+
+
+def join_parts(name: str, parts: Sequence[Part], size: tuple[int, int]) -> Object:
+    """Returns: the union of what was drawn of an object; with a polygon or a mask beside it, a box is filled"""
+    if len(parts) == 1 and parts[0].kind == "box":
+        return box_object(name, parts[0].shape, size)
+    masks = [part.shape for part in parts if part.kind == "mask"]
+    polygons = [_corners(*part.shape) if part.kind == "box" else part.shape for part in parts if part.kind != "mask"]
+    outlines = polygon_object(name, polygons, size) if polygons else None
+    if not masks:
+        return outlines
+    if outlines:
+        masks.append(to_rle(outlines.segmentation, *size))
+    return mask_object(name, mask_utils.merge(masks))
+
+
+class Groups:
+    """Collects the parts of the objects of an image; those of one class and one group are one object."""
+
+    def __init__(self):
+        self._objects = {}
+
+    def add(self, name: str, part: Part, where: str, group: object = None):
+        """Args: where: it is in which file, for messages; group: None for an object of its own"""
+        key = len(self._objects) if group is None else (name, str(group)[:80])
+        self._objects.setdefault(key, (name, where, []))[2].append(part)
+
+    def join(self, size: tuple[int, int], left_out) -> list[Object]:
+        objects = []
+        for name, where, parts in self._objects.values():
+            with left_out.unusable("shape", where):
+                objects.append(join_parts(name, parts, size))
+        return objects
+
+
 def circle(x: float, y: float, radius_x: float, radius_y: float) -> list[float]:
     """Returns: an ellipse as a polygon in it, whose area is 0.2 % less: x, y, x, y, ..."""
     return (np.array([x, y]) + _CIRCLE * [radius_x, radius_y]).ravel().tolist()
 
 
-def rotated_box(x1: float, y1: float, x2: float, y2: float, degrees: float) -> list[float]:
-    """Returns: the corners of a box turned clockwise around its centre: x, y, x, y, ..."""
-    return rotated([x1, y1, x2, y1, x2, y2, x1, y2], ((x1 + x2) / 2, (y1 + y2) / 2), degrees)
-
-
-def rotated(polygon: Sequence[float], centre: tuple[float, float], degrees: float) -> list[float]:
-    """Returns: a polygon, x, y, x, y, ..., turned clockwise, as y points down"""
+def rotated(polygon: Sequence[float], centre: Sequence[float], degrees: float) -> list[float]:
+    """Returns: a polygon, x, y, x, y, ..., turned around a point, clockwise as y points down"""
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     turned = (np.reshape(polygon, (-1, 2)) - centre) @ np.array([[cosine, sine], [-sine, cosine]]) + centre
     return turned.ravel().tolist()
+
+
+def rotated_box(x1: float, y1: float, x2: float, y2: float, degrees: float) -> list[float]:
+    """Returns: x1, y1, x2, y2 around a box that is turned around its centre"""
+    corners = rotated(_corners(x1, y1, x2, y2), ((x1 + x2) / 2, (y1 + y2) / 2), degrees)
+    return [min(corners[0::2]), min(corners[1::2]), max(corners[0::2]), max(corners[1::2])]
 
 
 def place_mask(mask: np.ndarray, x: int, y: int, size: tuple[int, int]) -> dict:
@@ -157,6 +204,10 @@ def _clipped(corners, size):
     if not (np.float32(box[:2]) < np.float32(box[2:])).all():
         raise Unusable("it has no area within the image" if x1 < x2 and y1 < y2 else "it has no area")
     return np.concatenate([box[:2], box[2:] - box[:2]])
+
+
+def _corners(x1, y1, x2, y2):
+    return [x1, y1, x2, y1, x2, y2, x1, y2]
 
 
 def _polygon_area(polygon):
