@@ -8,9 +8,9 @@ what `curves` draws.
 import common  # noqa: F401  (prepares TensorFlow before anything else imports it)
 from common import UserError
 
-from metrics import coco
+from metrics import coco, voc
 
-BY_NAME = {"coco": coco}
+BY_NAME = {"coco": coco, "voc": voc}
 
 
 def find_metric(dataset):

@@ -4,14 +4,15 @@ COCO's metrics of detections.
 faster-coco-eval, which has pycocotools' algorithm in C++, compares them with the records of a data set. A `Comparison`
 also has what lies behind the metrics, for the tables and for the picture of precision-recall curves.
 """
+import collections
 import dataclasses
 
 import numpy as np
 import pycocotools.mask as mask_util
-import tabulate
 from faster_coco_eval import COCO, COCOeval_faster
 
 from data.segmentation import to_rle
+from metrics.tables import class_table, overall_table
 
 # average precision; average recall with at most 1, 10 and 100 detections of a class in an image, and of sizes
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -72,8 +73,8 @@ def _compare(kind, dataset, numbers, results):
     Returns:
         Comparison
     """
-    evaluator = COCOeval_faster(_to_coco(dataset, numbers, _ground_truth(kind, dataset.records, numbers)),
-                                _to_coco(dataset, numbers, _detections(kind, dataset, numbers, results)), kind)
+    evaluator = _Evaluator(_to_coco(dataset, numbers, _ground_truth(kind, dataset.records, numbers)),
+                           _to_coco(dataset, numbers, _detections(kind, dataset, numbers, results)), kind)
     evaluator.run()
     # of objects of all areas, and the most detections an image
     precision, recall = evaluator.eval["precision"][:, :, :, 0, -1], evaluator.eval["recall"][:, :, 0, -1]
@@ -81,15 +82,35 @@ def _compare(kind, dataset, numbers, results):
                       list(dataset.class_names), precision, recall)
 
 
+class _Evaluator(COCOeval_faster):
+    """
+    Difficult objects are to it as crowd regions: no misses, and whatever is detected there is no mistake. But they are
+    single objects, so a detection is one of them by its IoU, and not by its part inside.
+    """
+
+    def _prepare(self):
+        super()._prepare()
+        self._difficult = collections.defaultdict(list)
+        for annotation in self.cocoGt.anns.values():
+            if annotation.get("difficult"):
+                self._difficult[annotation["image_id"], annotation["category_id"]].append(annotation)
+
+    def computeIoU(self, image_id, category_id):    # once for each, before they are matched
+        ious = super().computeIoU(image_id, category_id)
+        for annotation in self._difficult.get((image_id, category_id), ()):
+            annotation.update(iscrowd=1, ignore=1)
+        return ious
+
+
 def _ground_truth(kind, records, numbers):
     """Returns: list of dict, what the evaluator needs of the objects that count for "bbox" or "segm" """
     annotations = []
     for record in records:
-        for bbox, area, label, is_crowd, segmentation in zip(
+        for bbox, area, label, is_crowd, is_difficult, segmentation in zip(
                 record.bboxes.tolist(), record.areas.tolist(), record.labels.tolist(), record.is_crowd.tolist(),
-                record.segmentations):
+                record.is_difficult.tolist(), record.segmentations):
             annotation = {"image_id": numbers[record.image_id], "category_id": label, "bbox": bbox, "area": area,
-                          "iscrowd": int(is_crowd)}
+                          "iscrowd": int(is_crowd), "difficult": is_difficult and not is_crowd}
             if kind == "segm":
                 if segmentation is None:
                     continue
@@ -138,11 +159,6 @@ def _none_if_absent(value):
 
 
 # tables -------------------------------------------------------------------------------------------------------------
-def percent(value):
-    """Returns: str, a metric in percent, "-" for None"""
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
 def format_metrics(comparisons):
     """
     Args:
@@ -151,18 +167,6 @@ def format_metrics(comparisons):
     Returns:
         str: tables in percent: average precision, average recall, and both of each class
     """
-    def table(rows, headers):
-        return tabulate.tabulate(rows, headers, tablefmt="simple", stralign="right", disable_numparse=True,
-                                 colalign=("left",) + ("right",) * (len(headers) - 1))
-
-    def overall(names):
-        return table([[kind, *(percent(comparison.metrics[name]) for name in names)]
-                      for kind, comparison in comparisons.items()], ["percent", *names])
-
-    per_class = {kind: comparison.per_class for kind, comparison in comparisons.items()}
-    columns = [(kind, name) for kind in comparisons for name in ("AP", "AR")]
-    classes = [[class_name, *(percent(per_class[kind][class_name][name]) for kind, name in columns)]
-               for class_name in comparisons["bbox"].class_names]
     # AP and AR apart: together they are wider than a terminal of 80 columns
-    return "\n\n".join([overall(METRICS[:6]), overall(METRICS[6:]),
-                        table(classes, ["class", *map(" ".join, columns)])])
+    return "\n\n".join([overall_table(comparisons, METRICS[:6]), overall_table(comparisons, METRICS[6:]),
+                        class_table(comparisons)])

@@ -4,7 +4,8 @@ import warnings
 
 from common import whole_file
 
-from metrics.coco import RECALLS, percent
+from metrics.coco import RECALLS
+from metrics.tables import percent
 
 MAX_CLASS_CURVES = 10    # more classes than that have no curves of their own in a picture
 

@@ -157,8 +157,7 @@ def random_sets(seed, num_images=12, num_classes=4, num_objects=5, num_detection
             "annotations": [{**each, "id": i} for i, each in enumerate(objects, 1)]}, results
 
 
-def assert_equal_to_pycocotools(folder, content, results):
-    dataset = load(folder, content)
+def assert_equal_to_pycocotools(dataset, results):
     found = metrics.compare(results, dataset, has_masks=True)
     expected = benchmark.run_pycocotools(results, dataset.annotation_file, has_masks=True)
     assert list(found) == list(expected)
@@ -175,7 +174,8 @@ def assert_equal_to_pycocotools(folder, content, results):
     dict(num_objects=0), dict(num_detections=0), dict(num_images=0)], ids=str)
 def test_all_numbers_equal_pycocotools(tmp_path, changed):
     for seed in range(8):
-        assert_equal_to_pycocotools(tmp_path, *random_sets(seed, **changed))
+        content, results = random_sets(seed, **changed)
+        assert_equal_to_pycocotools(load(tmp_path, content), results)
 
 
 def test_polygons_and_boxes_between_pixels_equal_pycocotools(tmp_path):
@@ -183,7 +183,7 @@ def test_polygons_and_boxes_between_pixels_equal_pycocotools(tmp_path):
     truth = benchmark.make_truth(rng, num_images=20, num_objects=300, num_classes=3)
     for annotation in truth["annotations"][::7]:    # boxes that reach out of their image
         annotation["bbox"][0] -= 20
-    assert_equal_to_pycocotools(tmp_path, truth, benchmark.make_results(rng, truth, 40, with_masks=True))
+    assert_equal_to_pycocotools(load(tmp_path, truth), benchmark.make_results(rng, truth, 40, with_masks=True))
 
 
 def test_the_random_sets_reach_what_they_are_for():
@@ -200,7 +200,7 @@ def test_the_random_sets_reach_what_they_are_for():
 
 def test_all_twelve_metrics_are_in_cocos_order(tmp_path):
     content, results = random_sets(1, num_images=30, num_detections=80)
-    evaluator = assert_equal_to_pycocotools(tmp_path, content, results)["bbox"]
+    evaluator = assert_equal_to_pycocotools(load(tmp_path, content), results)["bbox"]
     assert len(set(evaluator.stats)) == 12 and min(evaluator.stats) >= 0, "the example has metrics that are equal"
     found = evaluate(results, load(tmp_path, content), has_masks=False)
     assert list(found["bbox"]) == "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split()
@@ -268,6 +268,30 @@ def test_the_annotation_file_is_not_read_again(tmp_path, truth):
     expected = evaluate(perfect_results(), truth)
     (tmp_path / "gt.json").unlink()
     assert evaluate(perfect_results(), truth) == expected
+
+
+class _ReferenceWithDifficult(benchmark.COCOeval):
+    """pycocotools' evaluation in which objects of a certain area become crowds, once their IoU is known."""
+
+    def computeIoU(self, image_id, category_id):
+        ious = super().computeIoU(image_id, category_id)
+        for annotation in self._gts[image_id, category_id]:
+            if annotation["area"] == 1024:
+                annotation.update(iscrowd=1, ignore=1)
+        return ious
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_difficult_objects_are_ignored_by_their_iou(tmp_path, monkeypatch, seed):
+    content, results = random_sets(seed)
+    dataset = load(tmp_path, content)
+    without = evaluate(results, dataset)
+    dataset.records = list(dataset.records)
+    for record in dataset.records:
+        record.is_difficult = record.areas == 1024
+    monkeypatch.setattr(benchmark, "COCOeval", _ReferenceWithDifficult)
+    assert_equal_to_pycocotools(dataset, results)
+    assert evaluate(results, dataset)["bbox"] != without["bbox"]
 
 
 def test_results_stay_as_they_are(truth):

@@ -1,0 +1,35 @@
+"""Tables of metrics, as text."""
+import tabulate
+
+
+def percent(value):
+    """Returns: str, a metric in percent, "-" for None"""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def overall_table(comparisons, names):
+    """
+    Args:
+        comparisons (dict): of kinds, such as "bbox", to comparisons
+        names: of metrics; a kind that has none of them has no row
+
+    Returns:
+        str: a row for each kind
+    """
+    return table([[kind, *(percent(comparison.metrics[name]) for name in names)]
+                  for kind, comparison in comparisons.items() if names[0] in comparison.metrics], ["percent", *names])
+
+
+def class_table(comparisons):
+    """Returns: str, of comparisons as above, a row for each class, with columns of their `per_class`"""
+    per_class = {kind: comparison.per_class for kind, comparison in comparisons.items()}
+    class_names = comparisons["bbox"].class_names
+    columns = [(kind, name) for kind in comparisons for name in next(iter(per_class[kind].values()), ())]
+    return table([[class_name, *(percent(per_class[kind][class_name][name]) for kind, name in columns)]
+                  for class_name in class_names], ["class", *map(" ".join, columns)])
+
+
+def table(rows, headers):
+    """Returns: str, texts in rows, the first column at the left"""
+    return tabulate.tabulate(rows, headers, tablefmt="simple", stralign="right", disable_numparse=True,
+                             colalign=("left",) + ("right",) * (len(headers) - 1))
