@@ -26,6 +26,7 @@ _C.DATA.TRAIN = ("train2017",)         # data sets to train on, joined; FOLDER/N
 _C.DATA.VAL = ("val2017",)             # data sets to evaluate, each by itself
 _C.DATA.NUM_WORKERS = 4                # processes that prepare training images; 0: in this process
 _C.DATA.FILTER_EMPTY = True            # train only on images with at least one object that is no crowd
+_C.DATA.USE_DIFFICULT = False          # train also on objects that PASCAL VOC marks as difficult
 _C.DATA.CLASS_NAMES = ()               # filled from the data set, without the background
 _C.DATA.CATEGORY_IDS = ()              # filled from the data set: the id in its files of each of CLASS_NAMES
 _C.DATA.NUM_CATEGORY = 0               # filled from the data set: how many classes, without the background

@@ -31,8 +31,8 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None,
         key (dict), resume (bool): see `inference.results.ResultsFile`
 
     Returns:
-        dict: of "bbox", and "segm" where masks are compared, to a dict of the metrics' names to values; None on all
-        ranks but the chief
+        dict: of "bbox", and "segm" where masks are compared, to a dict of the metrics' names to values; empty for a
+        data set without ground truth; None on all ranks but the chief
 
     Raises:
         UserError: see `predict_dataset`; or the data set names a metric that is not there
@@ -47,11 +47,14 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None,
         seconds = time.monotonic() - start
         results.finish()
         detections = list(itertools.chain.from_iterable(results))
+    summary = f"{dataset.name}: {len(detections)} detections in {len(dataset.records)} images, {seconds:.1f} s"
+    if not dataset.has_ground_truth:
+        report(summary + "; it has no ground truth, so there are results and no metrics")
+        return {}
     distributed.pause()    # metrics of large data sets take long
     comparisons = metric.compare(detections, dataset, cfg.MODE_MASK)
     without_masks = cfg.MODE_MASK and "segm" not in comparisons
-    report(f"{dataset.name}: {len(detections)} detections in {len(dataset.records)} images, {seconds:.1f} s"
-           + ("; its annotations have no masks, so only boxes are evaluated" if without_masks else "")
+    report(summary + ("; its annotations have no masks, so only boxes are evaluated" if without_masks else "")
            + "\n" + metric.format_metrics(comparisons))
     if output:
         draw_curves(comparisons, curves_path(output))

@@ -106,7 +106,8 @@ def evaluate_model(load, overrides, output, resume=False):
         key = {**network, "its images": [[record.image_id, record.file_name] for record in dataset.records]}
         metrics[dataset.name] = evaluation.evaluate_dataset(predict, dataset, cfg, path, key=key, resume=resume)
         if distributed.is_chief():
-            print(f"detections written to {path}, precision-recall curves to {curves_path(path)}")
+            curves = f", precision-recall curves to {curves_path(path)}" if dataset.has_ground_truth else ""
+            print(f"detections written to {path}{curves}")
     if distributed.is_chief():
         for path in outputs:
             remove_partial(path)

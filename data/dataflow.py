@@ -10,6 +10,7 @@ batch, and can be dealt out to any number of processes.
 import atexit
 import collections
 import contextlib
+import dataclasses
 import heapq
 import itertools
 import signal
@@ -21,7 +22,7 @@ from tensorpack.dataflow import DataFlow, DataFlowTerminated, MapData, MultiProc
 from tensorpack.utils import logger
 
 from data.batch import collate
-from data.flat_records import FlatRecords, records_with_masks, records_with_objects
+from data.flat_records import FlatRecords, records_with_masks, records_with_objects, without_difficult
 from data.grouping import WINDOW, aspect_ratios, like_shapes
 from data.mapper import TrainMapper
 from data.replacement import Failure, Replacing
@@ -68,6 +69,9 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
 
 
 def _training_records(cfg, datasets):
+    if not cfg.DATA.USE_DIFFICULT:
+        datasets = [dataclasses.replace(dataset, records=without_difficult(FlatRecords.of(dataset.records)))
+                    for dataset in datasets]
     records = FlatRecords.join([records_with_masks(dataset) if cfg.MODE_MASK else FlatRecords.of(dataset.records)
                                 for dataset in datasets])
     if cfg.DATA.FILTER_EMPTY:

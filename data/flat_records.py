@@ -249,6 +249,12 @@ def records_with_masks(dataset: Dataset) -> FlatRecords:
     return records if usable.all() else records.select_objects(usable)
 
 
+def without_difficult(records: FlatRecords) -> FlatRecords:
+    """Returns: the records without the objects that are marked difficult"""
+    is_difficult = records.objects.is_difficult
+    return records.select_objects(~is_difficult) if is_difficult.any() else records
+
+
 def records_with_objects(records: FlatRecords) -> FlatRecords:
     """Returns: the records with at least one object that is no crowd"""
     is_object = np.concatenate([[0], np.cumsum(~records.objects.is_crowd)])

@@ -70,6 +70,15 @@ def test_an_unknown_metric_is_refused_before_the_work(tmp_path, small_config):
         evaluation.evaluate_dataset(None, dataset, small_config)
 
 
+def test_a_data_set_without_ground_truth_has_results_and_no_metrics(tmp_path, small_config):
+    dataset = dataclasses.replace(make_dataset(tmp_path, [(20, 20)] * 2), has_ground_truth=False)
+    texts, out = [], tmp_path / "out.json"
+    predict = fake_predict([(0, 0, 9, 9)])
+    assert evaluation.evaluate_dataset(predict, dataset, small_config, str(out), texts.append) == {}
+    assert len(json.loads(out.read_text())) == 2 and not (tmp_path / "out_curves.png").exists()
+    assert "it has no ground truth" in texts[0]
+
+
 def test_an_image_that_cannot_be_read_is_named_and_left_out(tmp_path, small_config, capsys):
     dataset = make_dataset(tmp_path, [(20, 20)] * 11)
     (tmp_path / "103.png").write_bytes(b"no image")

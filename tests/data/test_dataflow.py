@@ -18,6 +18,7 @@ from data.batch import unpack_masks
 from data.mapper import TrainMapper
 from data.segmentation import box_frame_mask
 from streams import assert_equal_batches, error_that_ends, image_ids, start, take, write_to
+from voc_folder import make_object, make_xml, write_voc
 
 M = 14
 
@@ -52,6 +53,19 @@ def test_padding_is_zero(cfg):
     for i in np.flatnonzero(ids != 2):
         assert gt_labels[i].tolist() == [2, 0]
         assert not gt_boxes[i, 1].any() and not gt_masks[i, 1].any()
+
+
+@pytest.mark.parametrize("use_difficult, count", [(False, 1), (True, 2)])
+def test_difficult_objects_are_trained_on_when_asked_for(cfg, tmp_path, use_difficult, count):
+    cfg.MODE_MASK, cfg.DATA.USE_DIFFICULT = False, use_difficult
+    difficult = make_object(difficult=1)
+    write_voc(tmp_path, {"1": make_xml(make_object(), difficult), "2": make_xml(difficult)})
+    flow = data.get_train_dataflow(cfg, data.load_datasets(cfg, [f"{tmp_path}/train"]))
+    flow.reset_state()
+    batches = take(flow, 2)
+    assert {len(batch[4][0]) for batch in batches if batch[2] == 1} == {count}
+    # an image without other objects has none to train on
+    assert {*image_ids(batches)} == ({1, 2} if use_difficult else {1})
 
 
 def test_crowds_have_label_minus_one_and_an_empty_mask(cfg):
