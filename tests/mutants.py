@@ -17,7 +17,8 @@ from typing import NamedTuple
 import pytest
 import tabulate
 
-from mutants_table import BREAKS
+import mutants_of_data
+import mutants_table
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(ROOT, ".mutants")    # a folder with a file for each commit
@@ -40,7 +41,8 @@ class Mutant(NamedTuple):
     tests: str
 
 
-MUTANTS = [Mutant(path, *fields) for path, breaks in BREAKS.items() for fields in breaks]
+MUTANTS = [Mutant(path, *fields) for path, breaks in {**mutants_table.BREAKS, **mutants_of_data.BREAKS}.items()
+           for fields in breaks]
 
 
 def broken(mutant, tree):
