@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 from common import UserError
 
-from data.coco import has_coco, load_coco
+from data.coco import load_coco
+from data.coco_files import has_coco
 from data.flat_records import FlatRecords
 from data.records import Dataset
 from data.voc import VOC_NAMES, is_voc_folder, load_voc, load_voc_folder

@@ -1,6 +1,23 @@
 """What `make mutants` breaks in data/ and metrics/; as `mutants_table`, which has all else."""
 
 BREAKS = {
+    "data/coco_annotations.py": [
+        ("good &= polygons.counts >= 0",
+         "good &= polygons.counts >= -1",
+         "tests/data/test_coco_annotations.py"),
+        ("order = np.lexsort((rows.positions, rows.images))",
+         "order = np.argsort(rows.images, kind='stable')",
+         "tests/data/test_coco_annotations.py"),
+        ("values, lengths = values[np.repeat(kept, lengths)], lengths[kept]",
+         "pass",
+         "tests/data/test_coco_annotations.py")],
+    "data/coco_rules.py": [
+        ("good = (lengths >= 6) & (lengths % 2 == 0)",
+         "good = lengths >= 6",
+         "tests/data/test_coco_annotations.py"),
+        ("return np.where(keypoints[..., 2:] > 0, shifted, 0)",
+         "return shifted",
+         "tests/data/test_coco_annotations.py")],
     "data/dataflow.py": [
         ("rng = np.random.default_rng([self._seed, epoch])",
          "rng = np.random.default_rng(self._seed)",

@@ -97,6 +97,7 @@ def test_many_images_that_cannot_be_read_end_the_evaluation(tmp_path, small_conf
 
 def test_an_image_of_another_size_than_its_annotation_is_not_evaluated(tmp_path, small_config, capsys):
     dataset = make_dataset(tmp_path, [(20, 20)] * 11)
+    dataset.records = list(dataset.records)
     dataset.records[0].width = 21
     assert len(predict_all(fake_predict([(0, 0, 9, 9)]), dataset, small_config)) == 10
     assert "20 pixels wide and 20 high, but annotated as 21 wide" in capsys.readouterr().err
