@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := train_log/demo
 IMAGES := datasets/shapes/val
 
-.PHONY: setup horovod demo test test-all lint mutants bench clean
+.PHONY: setup horovod demo test test-all lint mutants fuzz bench clean
 
 setup: $(VENV)/ready
 
@@ -51,6 +51,10 @@ lint: $(VENV)/ready
 # breaks the program in many places, one at a time; the tests must notice
 mutants: $(VENV)/ready
 	$(BIN)/python tests/mutants.py
+
+# 10,000 broken annotation files, which must be read, or refused in one line
+fuzz: $(VENV)/ready
+	PYTHONPATH=. $(BIN)/python tests/fuzz_annotations.py --cases 10000 --seed 0
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.train_step

@@ -26,8 +26,9 @@ BESIDE = {("viz", "inference")}    # on one level, who may import whom
 ROOT_FILES = ["common.py", "config.py", "eval.py", "predict.py", "train.py"]
 MAX_FILE, MAX_FUNCTION = 400, 60    # lines
 # tests of more than a file
-END_TO_END = {"tests/test_structure.py", "tests/test_mutants.py", "tests/distributed/test_jobs.py",
-              "tests/modeling/test_golden.py", "tests/training/test_checkpoint_kills.py"}
+END_TO_END = {"tests/test_structure.py", "tests/test_mutants.py", "tests/test_fuzz_annotations.py",
+              "tests/distributed/test_jobs.py", "tests/modeling/test_golden.py",
+              "tests/training/test_checkpoint_kills.py"}
 
 
 def part_of(path):

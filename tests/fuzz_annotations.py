@@ -1,0 +1,243 @@
+"""
+Breaks annotation files by chance, and reads them: `make fuzz`, or
+
+    PYTHONPATH=. python tests/fuzz_annotations.py --cases 10000 --seed 0
+
+Each must be read, with what cannot be used skipped and named, or be refused in one line. Another exception, more than
+some seconds or a gibibyte, and a file opened outside of the data set's folder are failures. A case follows from the
+seed and its number, so `--first 1234 --cases 1` tries one again.
+"""
+import argparse
+import collections
+import contextlib
+import logging
+import multiprocessing
+import os
+import pathlib
+import resource
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+
+from common import UserError
+
+import numpy as np
+import tabulate
+import tqdm
+
+from annotation_mutations import mutate
+from coco_folder import make_content, write
+from coco_truth import make_truth
+from convert_folders import random_images, write_cvat, write_labelme, write_voc_xml, write_yolo
+from data.coco import load_coco
+from data.convert.formats import read
+from data.convert.left_out import LeftOut
+from data.convert.source import Source
+from data.convert.write import convert
+from data.flat_records import FlatRecords
+from data.segmentation import box_frame_mask, to_rle
+from data.voc import load_voc_folder
+from tiny import ROOT
+from voc_folder import write_images
+
+SECONDS, BYTES = 10, 2**30    # that a case may take
+ANNOTATIONS = (".json", ".xml", ".txt", ".yaml")
+
+
+# data sets ----------------------------------------------------------------------------------------------------------
+def write_coco(folder):
+    content, truth = make_content(12), make_truth()
+    content["annotations"] += [{**annotation, "image_id": annotation["image_id"] + 5, "id": 500 + annotation["id"]}
+                               for annotation in truth["annotations"]]
+    write(folder, content)
+
+
+def load_records(load):
+    def load_folder(folder, target):
+        records = FlatRecords.of(load(str(folder), "train").records)
+        for record in records:
+            use(record)
+    return load_folder
+
+
+def use(record):
+    """What training and metrics do with the objects of an image"""
+    for box, segmentation in zip(record.boxes, record.segmentations):
+        if segmentation is not None:
+            box_frame_mask(segmentation, box, record.size, 28)
+            to_rle(segmentation, *record.size)
+
+
+def convert_folder(name):
+    """Returns: a function that converts a folder and loads the result, which must be sound"""
+    def run(folder, target):
+        source, left_out = Source(str(folder)), LeftOut()
+        written = convert(read(name, source, left_out), source, str(target), left_out)
+        for split in written.num_images:
+            dataset = load_coco(str(target), split)
+            assert len(dataset.records) == written.num_images[split], "COCO's reader skips an image"
+            assert sum(len(record.labels) for record in dataset.records) == written.num_objects[split], "or an object"
+            for record in dataset.records:
+                use(record)
+                assert is_inside(record.file_name, folder, target), record.file_name
+    return run
+
+
+# of each format: what writes a folder, and what reads it
+FORMATS = {
+    "coco": (write_coco, load_records(load_coco)),
+    "voc": (lambda folder: write_images(folder, 12), load_records(load_voc_folder)),
+    "convert yolo": (lambda folder: write_yolo(folder, random_images(0)), convert_folder("yolo")),
+    "convert labelme": (lambda folder: write_labelme(folder, random_images(0)), convert_folder("labelme")),
+    "convert voc": (lambda folder: write_voc_xml(folder, random_images(0)), convert_folder("voc")),
+    "convert cvat": (lambda folder: write_cvat(folder, random_images(0)), convert_folder("cvat"))}
+
+
+# files that are opened ----------------------------------------------------------------------------------------------
+_opened = None    # list of paths, while a case is read
+
+
+def _note(event, args):
+    if event == "open" and _opened is not None and isinstance(args[0], (str, bytes)):
+        _opened.append(os.fsdecode(args[0]))
+
+
+@contextlib.contextmanager
+def noting_opened():
+    global _opened    # noqa: PLW0603  (an audit hook stays for good)
+    _opened = opened = []
+    try:
+        yield opened
+    finally:
+        _opened = None
+
+
+def is_inside(path, *folders):
+    real = os.path.realpath(path)
+    return any(os.path.commonpath([real, os.path.realpath(folder)]) == os.path.realpath(folder) for folder in folders)
+
+
+def outside(opened, *folders):
+    """Returns: list of the paths that are neither in the folders nor a part of a program"""
+    program = [sys.prefix, sys.base_prefix, ROOT, os.path.dirname(os.__file__)]
+    return [path for path in opened if not is_inside(path, *folders, *program)]
+
+
+# cases --------------------------------------------------------------------------------------------------------------
+class Fuzzer:
+    """
+    Args:
+        folder (pathlib.Path): empty, for the files of cases
+        seed (int)
+    """
+
+    def __init__(self, folder, seed):
+        self.folder, self.seed = folder, seed
+        self.secret = folder / "secret.jpg"
+        self.originals = {}
+        for name, (write_folder, _) in FORMATS.items():
+            original = folder / "originals" / name
+            write_folder(original)
+            files = [path for path in sorted(original.rglob("*")) if path.suffix in ANNOTATIONS]
+            self.originals[name] = original, {path.relative_to(original): path.read_bytes() for path in files}
+        shutil.copy(next(folder.rglob("*.jpg")), self.secret)
+        sys.addaudithook(_note)
+
+    def run(self, number):
+        """
+        Returns:
+            str, the name of the format, and "read", "refused", or else what went wrong
+        """
+        rng = np.random.default_rng([self.seed, number])
+        name = list(FORMATS)[number % len(FORMATS)]
+        case = self.folder / "case" / str(number)
+        source, target = case / "source", case / "target"
+        self._write_case(name, source, rng)
+        try:
+            with noting_opened() as opened:
+                FORMATS[name][1](source, target)
+            outcome = "read"
+        except UserError as e:
+            outcome = "refused" if "\n" not in str(e) and len(str(e)) < 2000 else f"not one line: {e}"
+        except BaseException:    # noqa: B902  (a failure of any kind is one)
+            outcome = traceback.format_exc()
+        strangers = outside(opened, case)
+        shutil.rmtree(case)
+        return name, f"opened {strangers}" if strangers else outcome
+
+    def _write_case(self, name, source, rng):
+        """A folder with the images of the original, and one or a few of its annotation files broken"""
+        original, texts = self.originals[name]
+        broken = rng.choice(len(texts), size=min(len(texts), int(rng.integers(1, 3))), replace=False)
+        for path in original.rglob("*.jpg"):
+            link = source / path.relative_to(original)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, link)
+        for position, (path, content) in enumerate(texts.items()):
+            (source / path).parent.mkdir(parents=True, exist_ok=True)
+            (source / path).write_bytes(mutate(content, rng, str(self.secret)) if position in broken else content)
+
+
+def silence():
+    """Lines about what is skipped are not wanted, which the log and tqdm print."""
+    logging.getLogger("tensorpack").setLevel(logging.ERROR)
+    tqdm.tqdm.write = lambda *args, **kwargs: None
+
+
+# processes ----------------------------------------------------------------------------------------------------------
+def work(seed, numbers, connection):
+    """Run cases in this process, with a limit of memory, and send what each comes to"""
+    silence()
+    os.close(1)
+    used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, used + BYTES))
+    with tempfile.TemporaryDirectory() as folder:
+        fuzzer = Fuzzer(pathlib.Path(folder), seed)
+        connection.send("ready")
+        for number in numbers:
+            connection.send((number, *fuzzer.run(number)))
+
+
+def run_all(seed, numbers):
+    """Yields: (number, name, outcome) of all cases, whatever a process dies of"""
+    left = list(numbers)
+    while left:
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("fork").Process(target=work, args=(seed, left, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        with contextlib.suppress(EOFError):
+            assert ours.recv() == "ready"
+            while left and ours.poll(SECONDS):
+                yield ours.recv()
+                left.pop(0)
+        if left:
+            process.kill()
+            process.join()
+            name = list(FORMATS)[left[0] % len(FORMATS)]
+            yield left.pop(0), name, f"no answer within {SECONDS} s, or died with {process.exitcode}"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    numbers, counts, failures, start = range(args.first, args.first + args.cases), collections.Counter(), 0, time.time()
+    for number, name, outcome in tqdm.tqdm(run_all(args.seed, numbers), "cases", args.cases, disable=None):
+        is_fine = outcome in ("read", "refused")
+        counts[name, outcome if is_fine else "failed"] += 1
+        if not is_fine:
+            failures += 1
+            print(f"case {number}, {name}: {outcome}")
+    kinds = ("read", "refused", "failed")
+    print(tabulate.tabulate([[name, *(counts[name, kind] for kind in kinds)] for name in FORMATS], ["", *kinds]))
+    print(f"{args.cases} cases in {time.time() - start:.0f} s")
+    sys.exit(failures > 0)
+
+
+if __name__ == "__main__":
+    main()
