@@ -23,6 +23,8 @@ LEVELS = (
     ("common.py",),
 )
 BESIDE = {("viz", "inference")}    # on one level, who may import whom
+# programs below the root, started with `python -m`: they put parts together as train.py does, and nothing imports them
+COMMANDS = ("data/check/__main__.py", "data/show.py")
 ROOT_FILES = ["common.py", "config.py", "eval.py", "predict.py", "train.py"]
 MAX_FILE, MAX_FUNCTION = 400, 60    # lines
 # tests of more than a file
@@ -37,6 +39,8 @@ def part_of(path):
 
 
 def level_of(path):
+    if path in COMMANDS:
+        return level_of("train.py")
     return next(number for number, parts in enumerate(LEVELS) if part_of(path) in parts)
 
 
@@ -93,6 +97,10 @@ def test_imports_go_down(imports):
 
     assert [f"{path} imports {other}" for path, others in imports.items() for other in sorted(others)
             if not is_allowed(path, other)] == []
+
+
+def test_nothing_imports_a_command(imports):
+    assert {path: others & set(COMMANDS) for path, others in imports.items() if others & set(COMMANDS)} == {}
 
 
 def test_no_file_imports_itself_by_way_of_others(imports):

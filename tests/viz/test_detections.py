@@ -66,18 +66,6 @@ def test_an_image_is_not_enlarged_beyond_what_can_be_looked_at(shape, expected):
     assert viz.draw_detections(np.zeros((*shape, 3), np.uint8), found).shape == (*expected, 3)
 
 
-@pytest.mark.parametrize("box", [(0, 0, 600, 500), (590, 0, 600, 10), (595, 490, 600, 500), (0, 495, 20, 500)])
-def test_a_label_is_wholly_inside_the_image(box):
-    x1, y1, x2, y2 = viz._label_place(np.array(box), 200, 30, (500, 600, 3), [])
-    assert 0 <= x1 and x2 <= 600 and 0 <= y1 and y2 <= 500
-
-
-def test_labels_of_equal_boxes_do_not_cover_each_other():
-    first = viz._label_place((100, 100, 300, 300), 80, 20, (500, 600, 3), [])
-    second = viz._label_place((100, 100, 300, 300), 80, 20, (500, 600, 3), [first])
-    assert not viz._overlaps(second, [first])
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (700, 2), (16, 16)])
 def test_images_of_odd_shapes_can_be_drawn_on(shape):
     found = make_detections([(0, 0, shape[1], shape[0])], shape=shape, class_names=("a class with quite a long name",))
@@ -87,10 +75,3 @@ def test_images_of_odd_shapes_can_be_drawn_on(shape):
 
 def test_an_image_without_detections_is_unchanged(image):
     np.testing.assert_array_equal(viz.draw_detections(image, make_detections([])), image)
-
-
-@pytest.mark.parametrize("color", [viz.instance_color(i) for i in range(12)])
-def test_text_contrasts_with_its_background(color):
-    def luma(c):
-        return 0.114 * c[0] + 0.587 * c[1] + 0.299 * c[2]
-    assert abs(luma(viz._text_color(color)) - luma(color)) > 100
