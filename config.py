@@ -100,8 +100,8 @@ _C.FRCNN.FG_RATIO = 0.25               # largest share of foreground among the s
 _C.FRCNN.LOSS_TYPE = "smooth_l1"       # as RPN.LOSS_TYPE
 _C.FRCNN.LOSS_BBOX_WEIGHT = 1.0        # of the loss of the boxes, in each stage of a cascade too
 # pooling of RoIs, of all heads
-_C.FRCNN.POOLING = "RoIAlign"          # "RoIAlign"
-_C.FRCNN.POOL_SAMPLES = 2              # of a bin in each direction; 0: as many as the box asks, ceil(extent / bins)
+_C.FRCNN.POOLING = "RoIAlign"          # "RoIAlign", "RoIPool" or "RoICrop"
+_C.FRCNN.POOL_SAMPLES = 2              # of a bin in each direction; RoIAlign, 0: as many as the box asks
 _C.FRCNN.POOL_SHIFTED = True           # RoIAlign: pixels stand at their centres; False: as in Detectron and torchvision
 
 # feature pyramid --------------------------------------------------------------------------------------------------

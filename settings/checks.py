@@ -75,8 +75,8 @@ def _check_network(flat):
     _check(len(flat["RPN.ANCHOR_RATIOS"]) > 0 and min(flat["RPN.ANCHOR_RATIOS"]) > 0,
            f"RPN.ANCHOR_RATIOS={flat['RPN.ANCHOR_RATIOS']} must be positive numbers, at least one")
     _check_length(flat, "FRCNN.BBOX_REG_WEIGHTS", 4, "for x, y, width and height")
-    _check_choice(flat, "FRCNN.POOLING", ["RoIAlign"])
-    _check_range(flat, "FRCNN.POOL_SAMPLES", 0)
+    _check_choice(flat, "FRCNN.POOLING", ["RoIAlign", "RoIPool", "RoICrop"])
+    _check_range(flat, "FRCNN.POOL_SAMPLES", 1 if flat["FRCNN.POOLING"] == "RoICrop" else 0)
 
     _check_range(flat, "TEST.IMS_PER_BATCH TEST.RESULTS_PER_IM RPN.BATCH_PER_IM FRCNN.BATCH_PER_IM "
                        "RPN.TRAIN_PRE_NMS_TOPK RPN.TRAIN_POST_NMS_TOPK RPN.TEST_PRE_NMS_TOPK RPN.TEST_POST_NMS_TOPK "

@@ -57,6 +57,27 @@ BREAKS = {
         ("counts = tf.cast(tf.maximum(tf.math.ceil((boxes[:, 3:1:-1] - boxes[:, 1::-1]) / size), 1.0), tf.int32)",
          "counts = tf.cast(tf.maximum(tf.math.ceil((boxes[:, 2:] - boxes[:, :2]) / size), 1.0), tf.int32)",
          "tests/modeling/roi_pool/test_align.py")],
+    "modeling/roi_pool/pool.py": [
+        ("step = tf.cast(tf.cast(extent, tf.float64) / size, tf.float32)[..., None]",
+         "step = (extent / size)[..., None]",
+         "tests/modeling/roi_pool/test_pool.py"),
+        ("return tf.sign(x) * (whole + tf.cast(tf.abs(x) - whole >= 0.5, tf.float32))",
+         "return tf.round(x)",
+         "tests/modeling/roi_pool/test_pool.py"),
+        ("return [tf.clip_by_value(x, 0, ends[..., None]) for x in (first, end)]",
+         "return [tf.clip_by_value(x, 0, tf.reduce_max(ends)) for x in (first, end)]",
+         "tests/modeling/roi_pool/test_pool.py")],
+    "modeling/roi_pool/maxima.py": [
+        ("tf.equal(second.values, first.values) & (second.places < first.places))",
+         "tf.equal(second.values, first.values) & (second.places > first.places))",
+         "tests/modeling/roi_pool/test_pool.py"),
+        ("bottom, right = tf.unstack(windows.start + windows.shape - powers, axis=1)",
+         "bottom, right = tf.unstack(windows.start, axis=1)",
+         "tests/modeling/roi_pool/test_pool.py")],
+    "modeling/roi_pool/crop.py": [
+        ("return tf.pad(tf.cast(padding.zero(features, stride), tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]])",
+         "return tf.pad(tf.cast(features, tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]])",
+         "tests/modeling/roi_pool/test_crop.py")],
     "modeling/roi_pool/levels.py": [
         ("level = tf.floor(CANONICAL_LEVEL + tf.math.log(size / CANONICAL_SIZE + 1e-6) / math.log(2))",
          "level = tf.round(CANONICAL_LEVEL + tf.math.log(size / CANONICAL_SIZE + 1e-6) / math.log(2))",

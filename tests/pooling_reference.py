@@ -1,8 +1,14 @@
-"""RoI pooling by loops over bins and samples, in float64, as the papers' programs have it."""
+"""RoI pooling by loops over bins and samples, as the papers' programs have it, and an example to try it on."""
 import itertools
 import math
 
 import numpy as np
+import tensorflow as tf
+
+from graph import build, gradients
+from modeling.padding import Padding
+
+SIZES = np.int32([(40, 56), (32, 40)])    # of two images at stride 4: the second ends before the batch does
 
 
 def bilinear(image, y, x):
@@ -38,6 +44,33 @@ def roi_align(image, box, size, samples, is_shifted):
     return out
 
 
+def roi_crop(image, box, size, samples):
+    """RoICrop of a box in pixels of the image (H, W, C). Returns: (size, size, C)"""
+    count = size * samples
+    x1, y1, x2, y2 = np.float64(box)
+    grid = [[bilinear(image, y, x) for x in np.linspace(x1, x2, count)] for y in np.linspace(y1, y2, count)]
+    return np.reshape(grid, (size, samples, size, samples, -1)).max(axis=(1, 3))
+
+
+def bins(low, high, size, end):
+    """First pixel of each bin of an RoI along one axis, and that behind its last, in torchvision's float32."""
+    low, high = (int(np.copysign(np.floor(abs(x) + 0.5), x)) for x in np.float64([low, high]))
+    step = np.float32(max(high - low + 1, 1)) / np.float32(size)
+    return [(min(max(int(np.floor(np.float32(p) * step)) + low, 0), end),
+             min(max(int(np.ceil(np.float32(p + 1) * step)) + low, 0), end)) for p in range(size)]
+
+
+def roi_pool(image, box, size):
+    """RoIPool of a box in pixels of the image (H, W, C). Returns: (size, size, C)"""
+    x1, y1, x2, y2 = box
+    out = np.zeros((size, size, image.shape[2]), image.dtype)
+    for p, (top, bottom) in enumerate(bins(y1, y2, size, image.shape[0])):
+        for q, (left, right) in enumerate(bins(x1, x2, size, image.shape[1])):
+            if bottom > top and right > left:
+                out[p, q] = image[top:bottom, left:right].max(axis=(0, 1))
+    return out
+
+
 def boxes_on(height, width, count, seed=0):
     """Boxes (count, 4) on a map of a size, clipped to it: of all sizes and places, some without extent."""
     rng = np.random.default_rng(seed)
@@ -48,11 +81,38 @@ def boxes_on(height, width, count, seed=0):
     return boxes.clip(0, [width, height, width, height]).astype(np.float32)
 
 
-def finite_differences(function, x, step):
-    """Returns: array like x, the derivatives of a scalar function of one array"""
-    grad = np.zeros(x.shape)
-    for place in np.ndindex(x.shape):
-        change = np.zeros_like(x)
+def example(channels, count):
+    """Returns: features (2, 10, 14, channels) of images of SIZES, boxes (count, 4) on them, their image indices"""
+    features = np.random.default_rng(0).normal(size=(2, 10, 14, channels)).astype(np.float32)
+    image_index = np.arange(count, dtype=np.int32) % 2
+    return features, np.where(image_index[:, None], boxes_on(8, 10, count), boxes_on(10, 14, count)), image_index
+
+
+def of_each_box(function, features, boxes, image_index):
+    """Returns: list of what a function gives for the own image (H, W, C) of each box, and the box"""
+    own = [features[0], features[1, :8, :10]]
+    return [function(own[i], box) for i, box in zip(image_index, boxes)]
+
+
+def pooled_by(kind, size=3):
+    """Returns: a function of tensors as `example` has them"""
+    def pooled(features, boxes, image_index):
+        padding = Padding(tf.constant(SIZES), tf.constant(SIZES[0]), 4)
+        return kind.pool(kind.surround(features, padding, 4), boxes, image_index, size)
+    return pooled
+
+
+def gradient_and_finite_differences(kind, step):
+    """Returns: two arrays (2, 10, 14, 1), of a weighted sum of what is pooled of an example"""
+    features, boxes, image_index = example(channels=1, count=8)
+    weights = np.random.default_rng(1).normal(size=(8, 3, 3, 1)).astype(np.float32)
+
+    def weighted(features):
+        return tf.reduce_sum(pooled_by(kind)(features, tf.constant(boxes), tf.constant(image_index)) * weights)
+
+    value, differences = build(weighted, features), np.zeros(features.shape)
+    for place in np.ndindex(features.shape):
+        change = np.zeros_like(features)
         change[place] = step
-        grad[place] = (function(x + change) - function(x - change)) / (2 * step)
-    return grad
+        differences[place] = (value(features + change) - value(features - change)) / (2 * step)
+    return gradients(weighted, features)[0], differences

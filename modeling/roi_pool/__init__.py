@@ -9,8 +9,12 @@ A kind is a tuple of plain numbers. It has
 import common  # noqa: F401  (prepares TensorFlow before anything else imports it)
 
 from modeling.roi_pool.align import RoIAlign
+from modeling.roi_pool.crop import RoICrop
+from modeling.roi_pool.pool import RoIPool
 
-KINDS = {"RoIAlign": lambda cfg: RoIAlign(cfg.POOL_SAMPLES, cfg.POOL_SHIFTED)}
+KINDS = {"RoIAlign": lambda cfg: RoIAlign(cfg.POOL_SAMPLES, cfg.POOL_SHIFTED),
+         "RoIPool": lambda cfg: RoIPool(),
+         "RoICrop": lambda cfg: RoICrop(cfg.POOL_SAMPLES)}
 
 
 def make_pooling(cfg):

@@ -154,7 +154,10 @@ def test_a_small_image_gives_the_same_detections_alone_and_among_others(tiny_inf
 @pytest.mark.parametrize("words", [
     "MODE_MASK=False", "FPN.PROPOSAL_MODE=Joint BACKBONE.NORM=None", "BACKBONE.NORM=GN FPN.NORM=GN", "FPN.CASCADE=True",
     "MODE_FPN=False BACKBONE.NORM=GN", "MODE_FPN=False BACKBONE.STRIDE_1X1=True",
-    "MODE_FPN=False FRCNN.POOL_SHIFTED=False"])
+    "MODE_FPN=False FRCNN.POOL_SHIFTED=False", "MODE_MASK=False FRCNN.POOLING=RoIPool",
+    *(pytest.param(words, marks=pytest.mark.slow) for words in (
+        "FRCNN.POOL_SAMPLES=0 FRCNN.POOL_SHIFTED=False", "MODE_FPN=False FRCNN.POOLING=RoICrop",
+        "MODE_FPN=False FRCNN.POOLING=RoIPool"))])
 def test_other_networks_detect_the_same_alone_and_among_others(make_config, make_weight, words):
     network = Network(make_config("TEST.RESULT_SCORE_THRESH=0.3", *words.split()), training=False, weights=make_weight,
                       rewrite=False)

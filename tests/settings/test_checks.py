@@ -19,6 +19,7 @@ def test_finalize_wants_an_id_for_every_class(cfg):
 
 @pytest.mark.parametrize("words, remedy", [
     ("MODE_FPN=False FPN.CASCADE=True", "set MODE_FPN=True, or FPN.CASCADE=False"),
+    ("FRCNN.POOLING=RoICrop FRCNN.POOL_SAMPLES=0", "FRCNN.POOL_SAMPLES=0 must be 1 or more"),
     ("MODE_FPN=False RPN.ANCHOR_STRIDE=32", "RPN.ANCHOR_STRIDE=32 must be 16"),
     ("MODE_FPN=False RPN.ANCHOR_SIZES=()", "RPN.ANCHOR_SIZES=() must be positive numbers, at least one"),
     ("FPN.CASCADE=True CASCADE.IOUS=(0.5, 0.6)", "CASCADE.IOUS=(0.5, 0.6) must be two or more IoUs"),

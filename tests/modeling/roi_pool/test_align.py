@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from graph import build, gradients, run
-from modeling.padding import Padding
+import pooling_reference as reference
+from graph import gradients, run
 from modeling.roi_pool import adaptive
 from modeling.roi_pool.align import Bordered, RoIAlign
 from modeling.roi_pool.grid import crop_bins
-from pooling_reference import boxes_on, finite_differences, roi_align as roi_align_by_loops
 
 
 def bordered(features):
@@ -94,60 +93,37 @@ def test_crop_bins_are_zero_beyond_the_map():
 
 # all kinds ----------------------------------------------------------------------------------------------------------
 KINDS = [RoIAlign(2, False), RoIAlign(1, False), RoIAlign(3, True), RoIAlign(0, True), RoIAlign(0, False)]
-SIZES = np.int32([(40, 56), (32, 40)])    # of two images at stride 4: the second ends before the batch does
-
-
-def pooled_by(kind):
-    """Returns: a function of features (2, 10, 14, C) of images of SIZES, boxes and image indices"""
-    def pooled(features, boxes, image_index):
-        padding = Padding(tf.constant(SIZES), tf.constant([40, 56]), 4)
-        return kind.pool(kind.surround(features, padding, 4), boxes, image_index, 3)
-    return pooled
-
-
-def example(channels, count):
-    features = np.random.default_rng(0).normal(size=(2, 10, 14, channels)).astype(np.float32)
-    image_index = np.arange(count, dtype=np.int32) % 2
-    return features, np.where(image_index[:, None], boxes_on(8, 10, count), boxes_on(10, 14, count)), image_index
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_it_is_the_mean_of_samples_as_by_loops(kind):
-    features, boxes, image_index = example(channels=3, count=40)
-    own = [features[0], features[1, :8, :10]]
-    expected = [roi_align_by_loops(own[i], box, 3, *kind) for i, box in zip(image_index, boxes)]
-    np.testing.assert_allclose(run(pooled_by(kind), features, boxes, image_index), expected, atol=1e-4)
+    arrays = reference.example(channels=3, count=40)
+    expected = reference.of_each_box(lambda image, box: reference.roi_align(image, box, 3, *kind), *arrays)
+    np.testing.assert_allclose(run(reference.pooled_by(kind), *arrays), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("box, expected", [((2, 2, 5, 5), [2.5, 3.5, 4.5]), ((2, 2, 2, 2), [13 / 6, 15 / 6, 17 / 6])])
 def test_unshifted_a_pixel_stands_at_its_corner_and_a_box_is_at_least_a_pixel(box, expected):
     columns = np.tile(np.arange(14, dtype=np.float32), (2, 10, 1))[..., None]
-    pooled = run(pooled_by(RoIAlign(2, False)), columns, np.float32([box]), np.int32([0]))
+    pooled = run(reference.pooled_by(RoIAlign(2, False)), columns, np.float32([box]), np.int32([0]))
     np.testing.assert_allclose(pooled[0, 0, :, 0], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_the_gradient_is_that_of_finite_differences(kind):
-    features, boxes, image_index = example(channels=1, count=8)
-    weights = np.random.default_rng(1).normal(size=(8, 3, 3, 1)).astype(np.float32)
-
-    def weighted(features):
-        return tf.reduce_sum(pooled_by(kind)(features, tf.constant(boxes), tf.constant(image_index)) * weights)
-
-    found, = gradients(weighted, features)
-    np.testing.assert_allclose(found, finite_differences(build(weighted, features), features, 1.0), atol=1e-3)
+    gradient, differences = reference.gradient_and_finite_differences(kind, step=1.0)
+    np.testing.assert_allclose(gradient, differences, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_no_boxes_give_no_features_and_a_gradient_of_zero(kind):
-    features, boxes, image_index = example(channels=3, count=0)
-    assert run(pooled_by(kind), features, boxes, image_index).shape == (0, 3, 3, 3)
-    grad, = gradients(lambda f: pooled_by(kind)(f, tf.constant(boxes), tf.constant(image_index)), features)
-    np.testing.assert_array_equal(grad, 0)
+    arrays = reference.example(channels=3, count=0)
+    assert run(reference.pooled_by(kind), *arrays).shape == (0, 3, 3, 3)
+    np.testing.assert_array_equal(gradients(reference.pooled_by(kind), *arrays)[0], 0)
 
 
 def test_boxes_that_ask_for_more_than_fits_at_a_time_are_pooled_one_after_another(monkeypatch):
-    arrays = example(channels=3, count=40)
-    at_once = run(pooled_by(RoIAlign(0)), *arrays)
+    arrays = reference.example(channels=3, count=40)
+    at_once = run(reference.pooled_by(RoIAlign(0)), *arrays)
     monkeypatch.setattr(adaptive, "LARGEST_CROP", 3 * 3 * 3 * 4)
-    np.testing.assert_allclose(run(pooled_by(RoIAlign(0)), *arrays), at_once, rtol=1e-6)
+    np.testing.assert_allclose(run(reference.pooled_by(RoIAlign(0)), *arrays), at_once, rtol=1e-6)
