@@ -14,6 +14,7 @@ from tensorpack.utils import logger
 
 MAX_BAD_SHARE = 0.1      # of a file's images or annotations; beyond it the file is taken to be wrong as a whole
 MAX_BAD_LINES = 20       # printed for one file
+MAX_REASON = 400         # characters of why, which may quote what a file has
 
 
 @dataclass
@@ -141,6 +142,13 @@ class Unusable(Exception):
         self.kind = kind
 
 
+def in_one_line(text: object) -> str:
+    """Returns: its beginning, in characters that do nothing to a terminal"""
+    text = str(text)
+    printable = "".join(character if character.isprintable() else " " for character in text[:MAX_REASON])
+    return printable + ("…" if len(text) > MAX_REASON else "")
+
+
 class Problem(NamedTuple):
     """
     Something that is wrong with a data set.
@@ -207,14 +215,15 @@ class Skipped:
             reason (Unusable or str)
             image_id, bbox: see `Problem`, for who wants to look at it
         """
+        item, text = in_one_line(item), in_one_line(reason)
         if are_problems_collected():
-            _collected.append(Problem(getattr(reason, "kind", "unusable"), self.path, f"{self.kind} {item}",
-                                      str(reason), image_id, bbox))
+            _collected.append(Problem(getattr(reason, "kind", "unusable"), self.path, f"{self.kind} {item}", text,
+                                      image_id, bbox))
             return
         self.count += 1
-        self.first = self.first or f"{self.kind} {item}: {reason}"
+        self.first = self.first or f"{self.kind} {item}: {text}"
         if self.count <= MAX_BAD_LINES:
-            logger.warn(f"{self.path}: skipped {self.kind} {item}: {reason}")
+            logger.warn(f"{self.path}: skipped {self.kind} {item}: {text}")
 
     def finish(self):
         """Raises: UserError: more than a tenth of all were skipped"""

@@ -10,7 +10,6 @@ seed and its number, so `--first 1234 --cases 1` tries one again.
 import argparse
 import collections
 import contextlib
-import logging
 import multiprocessing
 import os
 import pathlib
@@ -20,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+from unittest import mock
 
 from common import UserError
 
@@ -31,7 +31,9 @@ from annotation_mutations import mutate
 from coco_folder import make_content, write
 from coco_truth import make_truth
 from convert_folders import random_images, write_cvat, write_labelme, write_voc_xml, write_yolo
+from data import records
 from data.coco import load_coco
+from data.convert import left_out
 from data.convert.formats import read
 from data.convert.left_out import LeftOut
 from data.convert.source import Source
@@ -43,6 +45,7 @@ from tiny import ROOT
 from voc_folder import write_images
 
 SECONDS, BYTES = 10, 2**30    # that a case may take
+MAX_LINE = 2000    # characters of what is said
 ANNOTATIONS = (".json", ".xml", ".txt", ".yaml")
 
 
@@ -54,10 +57,18 @@ def write_coco(folder):
     write(folder, content)
 
 
+def write_keypoints(folder):
+    content = make_content(12)
+    for category in content["categories"]:
+        category.update(keypoints=["left", "right", "nose"], skeleton=[[1, 2], [2, 3]])
+    for annotation in content["annotations"]:
+        annotation.update(keypoints=[12, 12, 2, 20, 20, 1, 0, 0, 0], num_keypoints=2)
+    write(folder, content)
+
+
 def load_records(load):
     def load_folder(folder, target):
-        records = FlatRecords.of(load(str(folder), "train").records)
-        for record in records:
+        for record in FlatRecords.of(load(str(folder), "train").records):
             use(record)
     return load_folder
 
@@ -73,8 +84,8 @@ def use(record):
 def convert_folder(name):
     """Returns: a function that converts a folder and loads the result, which must be sound"""
     def run(folder, target):
-        source, left_out = Source(str(folder)), LeftOut()
-        written = convert(read(name, source, left_out), source, str(target), left_out)
+        source, lost = Source(str(folder)), LeftOut()
+        written = convert(read(name, source, lost), source, str(target), lost)
         for split in written.num_images:
             dataset = load_coco(str(target), split)
             assert len(dataset.records) == written.num_images[split], "COCO's reader skips an image"
@@ -88,6 +99,7 @@ def convert_folder(name):
 # of each format: what writes a folder, and what reads it
 FORMATS = {
     "coco": (write_coco, load_records(load_coco)),
+    "coco keypoints": (write_keypoints, load_records(load_coco)),
     "voc": (lambda folder: write_images(folder, 12), load_records(load_voc_folder)),
     "convert yolo": (lambda folder: write_yolo(folder, random_images(0)), convert_folder("yolo")),
     "convert labelme": (lambda folder: write_labelme(folder, random_images(0)), convert_folder("labelme")),
@@ -155,14 +167,19 @@ class Fuzzer:
         case = self.folder / "case" / str(number)
         source, target = case / "source", case / "target"
         self._write_case(name, source, rng)
+        lines = []
         try:
-            with noting_opened() as opened:
+            with noting_opened() as opened, mock.patch.object(records.logger, "warn", lines.append), \
+                    mock.patch.object(left_out, "warn", lines.append):
                 FORMATS[name][1](source, target)
             outcome = "read"
         except UserError as e:
-            outcome = "refused" if "\n" not in str(e) and len(str(e)) < 2000 else f"not one line: {e}"
+            lines.append(str(e))
+            outcome = "refused"
         except BaseException:    # noqa: B902  (a failure of any kind is one)
             outcome = traceback.format_exc()
+        if any("\n" in line or len(line) > MAX_LINE for line in lines):
+            outcome = f"not one line: {lines}"
         strangers = outside(opened, case)
         shutil.rmtree(case)
         return name, f"opened {strangers}" if strangers else outcome
@@ -180,16 +197,9 @@ class Fuzzer:
             (source / path).write_bytes(mutate(content, rng, str(self.secret)) if position in broken else content)
 
 
-def silence():
-    """Lines about what is skipped are not wanted, which the log and tqdm print."""
-    logging.getLogger("tensorpack").setLevel(logging.ERROR)
-    tqdm.tqdm.write = lambda *args, **kwargs: None
-
-
 # processes ----------------------------------------------------------------------------------------------------------
 def work(seed, numbers, connection):
     """Run cases in this process, with a limit of memory, and send what each comes to"""
-    silence()
     os.close(1)
     used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, used + BYTES))

@@ -1,5 +1,4 @@
 """Broken annotation files: a few hundred of them, and what the fuzzer itself takes for a failure."""
-import logging
 import time
 
 from common import UserError
@@ -7,19 +6,12 @@ from common import UserError
 import pytest
 
 import fuzz_annotations
-from data.convert import left_out as left_out_module
 from fuzz_annotations import FORMATS, Fuzzer, run_all
 
 SEED = 7
 
 
-@pytest.fixture
-def quiet(monkeypatch):
-    monkeypatch.setattr(logging.getLogger("tensorpack"), "disabled", True)
-    monkeypatch.setattr(left_out_module, "warn", lambda line: None)
-
-
-def test_broken_files_are_read_or_refused_in_one_line(tmp_path, quiet):
+def test_broken_files_are_read_or_refused_in_one_line(tmp_path):
     fuzzer = Fuzzer(tmp_path, SEED)
     outcomes = [(number, *fuzzer.run(number)) for number in range(10 * len(FORMATS))]
     assert [outcome for outcome in outcomes if outcome[2] not in ("read", "refused")] == []
@@ -32,14 +24,14 @@ def test_more_broken_files_are_read_or_refused_in_one_line():
     assert [outcome for outcome in outcomes if outcome[2] not in ("read", "refused")] == []
 
 
-def test_a_case_follows_from_its_number(tmp_path, quiet):
+def test_a_case_follows_from_its_number(tmp_path):
     texts = []
     for again in ("first", "second"):
         def keep(source, target):
             texts.append({path.name: path.read_bytes() for path in source.rglob("*.json")})
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(FORMATS, "coco", (FORMATS["coco"][0], keep))
-            Fuzzer(tmp_path / again, SEED).run(6)
+            Fuzzer(tmp_path / again, SEED).run(len(FORMATS))
     assert texts[0] == texts[1] != {}
 
 
@@ -55,9 +47,14 @@ def test_an_exception_is_a_failure(tmp_path, monkeypatch):
 
 
 def test_more_than_a_line_is_a_failure(tmp_path, monkeypatch):
-    def read(source, target):
+    def refuse(source, target):
         raise UserError("a\nb")
-    assert "not one line" in outcome_of(tmp_path, monkeypatch, read)
+
+    def skip(source, target):
+        fuzz_annotations.records.logger.warn("a" * 10_000)
+
+    assert "not one line" in outcome_of(tmp_path / "refuse", monkeypatch, refuse)
+    assert "not one line" in outcome_of(tmp_path / "skip", monkeypatch, skip)
 
 
 def test_a_file_opened_elsewhere_is_a_failure(tmp_path, monkeypatch):

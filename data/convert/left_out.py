@@ -6,7 +6,7 @@ from common import warn
 
 import tabulate
 
-from data.records import Unusable
+from data.records import Unusable, in_one_line
 
 MAX_LINES = 10    # printed of one kind
 
@@ -26,7 +26,7 @@ class LeftOut:
         """
         self.counts[kind] += 1
         if self.counts[kind] <= MAX_LINES:
-            warn(f"{where}: left out: {kind}: {why}")
+            warn(f"{where}: left out: {kind}: {in_one_line(why)}")
         elif self.counts[kind] == MAX_LINES + 1:
             warn(f"{kind}: more are left out, and only counted")
 
