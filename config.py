@@ -67,6 +67,24 @@ _C.PREPROC.MAX_SIZE = 1333             # longest long edge, in training and in i
 _C.PREPROC.PIXEL_MEAN = (123.675, 116.28, 103.53)  # in RGB order, as published
 _C.PREPROC.PIXEL_STD = (58.395, 57.12, 57.375)     # likewise
 
+# augmentation of training images; what is off draws nothing ---------------------------------------------------------
+_C.PREPROC.FLIP = 0.5                  # probability that left and right are swapped
+_C.PREPROC.FLIP_UP_DOWN = 0.0          # likewise up and down, for images from above
+_C.PREPROC.TRAIN_SHORT_EDGES = ()      # one of these is the short edge in place of TRAIN_SHORT_EDGE_SIZE's
+_C.PREPROC.ASPECT_CROPPING = False     # crop images whose width / height is beyond ASPECT_LIMITS
+_C.PREPROC.ASPECT_LIMITS = (0.5, 2.0)  # smallest and largest width / height
+_C.PREPROC.RANDOM_CROP = ()            # (shortest, longest) side of a crop that keeps an object, in shares or pixels
+_C.PREPROC.RANDOM_CROP_PROBABILITY = 1.0    # that an image is cropped so
+_C.PREPROC.JITTER_SIZE = 0             # large-scale jitter: side of the square that an image is cropped to; 0: off
+_C.PREPROC.JITTER_SCALE = (0.1, 2.0)   # smallest and largest size; at 1 the image just fits the square
+_C.PREPROC.COPY_PASTE = 0.0            # probability that objects of another image are pasted
+_C.PREPROC.COPY_PASTE_SCALE = (0.1, 2.0)    # smallest and largest size of theirs; at 1 it just fits the image
+_C.PREPROC.BRIGHTNESS = 0.0            # largest change, in 0..1
+_C.PREPROC.CONTRAST = 0.0              # likewise
+_C.PREPROC.SATURATION = 0.0            # likewise, less than 1
+_C.PREPROC.HUE = 0.0                   # degrees of the colour circle, at most 180
+_C.PREPROC.GREY = 0.0                  # probability that an image loses its colours
+
 # anchors ----------------------------------------------------------------------------------------------------------
 _C.RPN.ANCHOR_STRIDE = 16                          # C4 only
 _C.RPN.ANCHOR_SIZES = (32, 64, 128, 256, 512)      # square roots of the areas; FPN has one on each level

@@ -95,6 +95,7 @@ class Sample:
         boxes: float32 (n, 4)
         labels: int32 (n,)
         masks: uint8 (n, P), packed; or None
+        keypoints: float32 (n, K, 3) x, y, and 0 for none, 1 for hidden or 2 for visible, or None
     """
 
     image: np.ndarray
@@ -103,6 +104,7 @@ class Sample:
     boxes: np.ndarray
     labels: np.ndarray
     masks: np.ndarray
+    keypoints: np.ndarray = None
 
 
 def collate(samples):

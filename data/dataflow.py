@@ -21,6 +21,7 @@ import numpy as np
 from tensorpack.dataflow import DataFlow, DataFlowTerminated, MapData, MultiProcessMapData, ProxyDataFlow
 from tensorpack.utils import logger
 
+from data.augment import make_policy
 from data.batch import collate
 from data.flat_records import FlatRecords, records_with_masks, records_with_objects, without_difficult
 from data.grouping import WINDOW, aspect_ratios, like_shapes
@@ -55,8 +56,8 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
     """
     records = _training_records(cfg, datasets)
     ratios = aspect_ratios(records.sizes)
-    mapper = TrainMapper(records, cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE,
-                         cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None)
+    mapper = TrainMapper(records, make_policy(cfg.PREPROC), cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None,
+                         datasets[0].skeleton)
     prepare = Replacing(mapper.make_sample, records, ratios)
     batch_size, num_workers = cfg.TRAIN.IMS_PER_GPU, cfg.DATA.NUM_WORKERS
     flow = _Order(ratios, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks, earlier_batches)

@@ -1,30 +1,30 @@
 """One training image: read, augmented, and with its ground truth."""
+from common import UserError
+
 import numpy as np
 
 from data import augment
 from data.batch import Sample, pack_masks
-from data.images import load_image, resize_image, resize_shape
-from data.segmentation import box_frame_mask
-
-CROWD_LABEL = -1    # of crowd regions in gt_labels
+from data.images import load_image
 
 
 class TrainMapper:
     """
-    Reads and augments one image: a random size, and a flip in half of the cases.
+    Reads and augments one image.
 
     Args:
         records (sequence of Record): the images that there are
-        short_edge_range: shortest and longest short edge in pixels, drawn uniformly
-        max_size (int): longest long edge in pixels
+        policy (augment.Policy): of the augmentation
         mask_resolution (int): M of the box-frame masks, or None for no masks
+        skeleton (Skeleton): of the keypoints, or None for no keypoints
     """
 
-    def __init__(self, records, short_edge_range, max_size, mask_resolution):
+    def __init__(self, records, policy, mask_resolution, skeleton=None):
         self.records = records
-        self.short_edge_range = tuple(short_edge_range)
-        self.max_size = max_size
+        self.policy = policy
         self.mask_resolution = mask_resolution
+        self._partners = None if skeleton is None else augment.mirror_partners(skeleton.names)
+        self._change_colours = augment.Colours(policy.colours)
 
     def make_sample(self, record, seed):
         """
@@ -39,24 +39,34 @@ class TrainMapper:
             UserError: the file cannot be used; the message starts with its path
         """
         rng = np.random.default_rng(seed)
-        short_edge = int(rng.integers(self.short_edge_range[0], self.short_edge_range[1], endpoint=True))
-        flip = rng.random() < 0.5
+        scene = self._see(record, self._draw_view(rng, record))
+        image, objects = scene.image, scene.objects
+        if self.policy.copy_paste > 0 and rng.random() < self.policy.copy_paste:
+            image, objects = self._paste_another(rng, scene)
+        image = self._change_colours(rng, image)
+        masks = None if objects.masks is None else pack_masks(objects.masks)
+        return Sample(image, record.image_id, seed, objects.boxes, objects.labels, masks, objects.keypoints)
 
-        image, boxes = load_image(record.file_name, record.size), record.boxes
-        masks = self._make_masks(record, boxes)
-        new_size = resize_shape(*record.size, short_edge, self.max_size)
-        image, boxes = resize_image(image, *new_size), augment.resize_boxes(boxes, record.size, new_size)
-        if flip:
-            image, boxes = augment.flip_image(image), augment.flip_boxes(boxes, new_size[1])
-            masks = None if masks is None else augment.flip_masks(masks)
-        labels = np.where(record.is_crowd, CROWD_LABEL, record.labels).astype(np.int32)
-        return Sample(image, record.image_id, seed, boxes, labels, None if masks is None else pack_masks(masks))
+    def _draw_view(self, rng, record):
+        def is_kept(window):
+            view = augment.View(window, (window[3] - window[1], window[2] - window[0]))
+            return (self._see_objects(record, view).labels != augment.CROWD_LABEL).any()
 
-    def _make_masks(self, record, boxes):
-        """Returns: uint8 (n, M, M) box-frame masks, zeros for crowds; None without mask_resolution"""
-        if self.mask_resolution is None:
-            return None
-        masks = np.zeros((len(boxes), self.mask_resolution, self.mask_resolution), dtype=np.uint8)
-        for i in np.flatnonzero(~record.is_crowd):
-            masks[i] = box_frame_mask(record.segmentations[i], boxes[i], record.size, self.mask_resolution)
-        return masks
+        return self.policy.draw_view(rng, record.size, record.boxes[~record.is_crowd], is_kept)
+
+    def _see(self, record, view):
+        image = view.see_image(load_image(record.file_name, record.size))
+        return augment.Scene(image, self._see_objects(record, view), record, view)
+
+    def _see_objects(self, record, view):
+        return augment.see_objects(record, view, self.mask_resolution, self._partners)
+
+    def _paste_another(self, rng, scene):
+        """Returns: the image and the objects, as they are where the file of the other image cannot be used"""
+        record = self.records[int(rng.integers(len(self.records)))]
+        view, corner = self.policy.draw_pasted_view(rng, record.size, scene.view.size)
+        try:
+            source = self._see(record, view)
+        except UserError:    # it is named when its own turn comes
+            return scene.image, scene.objects
+        return augment.paste(scene, augment.choose_objects(rng, source), corner)

@@ -102,38 +102,48 @@ def box_frame_mask(segmentation, box, image_size, resolution):
     """
     Sample an object's mask inside its box.
 
-    Cell (i, j) is the mask at x = x1 + (j + 0.5) / M * width, y = y1 + (i + 0.5) / M * height.
+    Cell (i, j) of M x M is the mask at x = x1 + (j + 0.5) / M * width, y = y1 + (i + 0.5) / M * height.
 
     Args:
         segmentation: list of polygons (x, y, x, y, ...), or COCO's RLE dict
         box: float32 (4,) x1, y1, x2, y2 with a positive size
         image_size: (height, width) that the segmentation belongs to
-        resolution (int): M
+        resolution: M, or numbers of rows and columns
 
     Returns:
-        uint8 (M, M) of 0 and 1
+        uint8 (M, M), or (rows, columns), of 0 and 1
     """
+    shape = (resolution, resolution) if isinstance(resolution, int) else tuple(resolution)
     if isinstance(segmentation, dict):
-        return _sample_mask(mask_utils.decode(to_rle(segmentation, *image_size)), box, resolution)
-    return _fill_polygons(segmentation, box, resolution)
+        return sample_pixels(mask_utils.decode(to_rle(segmentation, *image_size)), box, shape)
+    return _fill_polygons(segmentation, box, shape)
 
 
-def _fill_polygons(polygons, box, resolution):
-    """The union of polygons, drawn with the box stretched to resolution x resolution pixels."""
+def sample_pixels(mask, box, shape):
+    """
+    Args:
+        mask: (h, w)
+        box: float (4,) in the mask's pixels
+        shape: numbers of rows and columns
+
+    Returns:
+        (rows, columns), the pixels of the mask that the centres of the cells of the box fall in
+    """
     x1, y1, x2, y2 = (float(v) for v in box)
-    offset, scale = np.array([x1, y1]), resolution / np.array([x2 - x1, y2 - y1])
+    (rows, columns), (height, width) = shape, mask.shape
+    xs = np.clip(x1 + (np.arange(columns) + 0.5) / columns * (x2 - x1), 0, width - 1).astype(np.intp)
+    ys = np.clip(y1 + (np.arange(rows) + 0.5) / rows * (y2 - y1), 0, height - 1).astype(np.intp)
+    return mask[ys[:, None], xs]
+
+
+def _fill_polygons(polygons, box, shape):
+    """The union of polygons, drawn with the box stretched to `shape` pixels."""
+    x1, y1, x2, y2 = (float(v) for v in box)
+    rows, columns = shape
+    offset, scale = np.array([x1, y1]), np.array([columns, rows]) / np.array([x2 - x1, y2 - y1])
     # pycocotools walks along every edge, so a polygon far larger than its box would take all memory
-    limits = -20 * resolution, 20 * resolution
+    limit = 20 * max(shape)
     # rounded as the box is, so that a corner on the box's edge stays there
     corners = [np.float32(polygon).reshape(-1, 2).astype(np.float64) for polygon in polygons]
-    scaled = [np.clip((corner - offset) * scale, *limits).ravel().tolist() for corner in corners]
-    return mask_utils.decode(mask_utils.merge(mask_utils.frPyObjects(scaled, resolution, resolution)))
-
-
-def _sample_mask(mask, box, resolution):
-    """The pixels of an (h, w) mask that the centres of the cells fall in."""
-    x1, y1, x2, y2 = (float(v) for v in box)
-    centres = (np.arange(resolution) + 0.5) / resolution
-    xs = np.clip(x1 + centres * (x2 - x1), 0, mask.shape[1] - 1).astype(np.intp)
-    ys = np.clip(y1 + centres * (y2 - y1), 0, mask.shape[0] - 1).astype(np.intp)
-    return mask[ys[:, None], xs]
+    scaled = [np.clip((corner - offset) * scale, -limit, limit).ravel().tolist() for corner in corners]
+    return mask_utils.decode(mask_utils.merge(mask_utils.frPyObjects(scaled, rows, columns)))

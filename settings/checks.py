@@ -117,6 +117,7 @@ def _check_images(flat, is_training):
         _check(len(sizes) == 2 and 0 < sizes[0] <= sizes[1],
                f"PREPROC.TRAIN_SHORT_EDGE_SIZE={sizes} must be (shortest, longest)")
         short_edges["TRAIN"] = sizes[1]
+        _check_augmentation(flat)
     for key, size in short_edges.items():
         _check(0 < size <= flat["PREPROC.MAX_SIZE"],
                f"PREPROC.{key}_SHORT_EDGE_SIZE={size} must be positive and at most "
@@ -124,6 +125,31 @@ def _check_images(flat, is_training):
     for key in ("PREPROC.PIXEL_MEAN", "PREPROC.PIXEL_STD"):
         _check_length(flat, key, 3, "for red, green and blue")
     _check(min(flat["PREPROC.PIXEL_STD"]) > 0, f"PREPROC.PIXEL_STD={flat['PREPROC.PIXEL_STD']} must be positive")
+
+
+def _check_augmentation(flat):
+    _check_range(flat, "PREPROC.FLIP PREPROC.FLIP_UP_DOWN PREPROC.RANDOM_CROP_PROBABILITY PREPROC.COPY_PASTE "
+                       "PREPROC.GREY PREPROC.BRIGHTNESS PREPROC.CONTRAST", 0, 1)
+    _check_range(flat, "PREPROC.SATURATION", 0, 0.99)
+    _check_range(flat, "PREPROC.HUE", 0, 180)
+    _check_range(flat, "PREPROC.JITTER_SIZE", 0)
+    edges, longest = flat["PREPROC.TRAIN_SHORT_EDGES"], flat["PREPROC.MAX_SIZE"]
+    _check(all(type(edge) is int and 0 < edge <= longest for edge in edges),
+           f"PREPROC.TRAIN_SHORT_EDGES={edges} must be whole numbers from 1 to PREPROC.MAX_SIZE={longest}")
+    for key in ("PREPROC.ASPECT_LIMITS", "PREPROC.JITTER_SCALE", "PREPROC.COPY_PASTE_SCALE"):
+        _check(len(flat[key]) == 2 and 0 < flat[key][0] <= flat[key][1],
+               f"{key}={flat[key]} must be (smallest, largest), both positive")
+    sides = flat["PREPROC.RANDOM_CROP"]
+    _check(not sides or _are_sides(sides),
+           f"PREPROC.RANDOM_CROP={sides} must be (shortest, longest), two shares of the image's sides in 0..1, such as "
+           "(0.3, 1), or two numbers of pixels, such as (384, 600)")
+
+
+def _are_sides(sides):
+    """Whether they are two growing numbers, both in 0..1 or both above; 1 alone is a share."""
+    if len(sides) != 2 or not all(type(side) in (int, float) for side in sides):
+        return False
+    return 0 < sides[0] <= sides[1] < float("inf") and (sides[1] <= 1 or sides[0] > 1)
 
 
 def _check_training(flat):

@@ -14,6 +14,7 @@ from tensorpack.dataflow import DataFlow
 import data
 from coco_folder import HEIGHT, SQUARE, WIDTH, make_annotation, make_content
 from data import augment, dataflow
+from data.augment import Policy
 from data.batch import unpack_masks
 from data.mapper import TrainMapper
 from data.segmentation import box_frame_mask
@@ -117,7 +118,7 @@ def test_boxes_and_masks_stay_on_their_object(cfg, is_flipped):
     cv2.fillPoly(image, [np.array(triangle).reshape(-1, 2).astype(int)], (255, 255, 255))
     cv2.imwrite(f"{cfg.DATA.BASEDIR}/train/1.jpg", image)
     (record,) = data.load_datasets(cfg, ("train",))[0].records
-    mapper = TrainMapper([record], (200, 260), 400, 56)
+    mapper = TrainMapper([record], Policy((200, 260), 400), 56)
 
     for seed in seeds_with_flip(is_flipped)[:3]:
         sample = mapper.make_sample(record, seed)
@@ -135,7 +136,7 @@ def test_masks_are_those_of_the_box_frame(cfg):
     content["annotations"][0]["bbox"] = [5, 5, 30, 30]
     write_to(cfg, content)
     (record,) = data.load_datasets(cfg, ("train",))[0].records
-    mapper = TrainMapper([record], (50, 50), 100, M)
+    mapper = TrainMapper([record], Policy((50, 50), 100), M)
     expected = box_frame_mask([SQUARE], (5, 5, 35, 35), (HEIGHT, WIDTH), M)
     plain, flipped = (mapper.make_sample(record, seeds_with_flip(f)[0]).masks for f in (False, True))
     np.testing.assert_array_equal(unpack_masks(plain, M)[0], expected)
@@ -145,7 +146,7 @@ def test_masks_are_those_of_the_box_frame(cfg):
 def test_an_images_augmentation_is_a_function_of_its_seed(cfg):
     write_to(cfg, make_content(1))
     (record,) = data.load_datasets(cfg, ("train",))[0].records
-    mapper = TrainMapper([record], (40, 70), 120, M)
+    mapper = TrainMapper([record], Policy((40, 70), 120), M)
     first, again, other = (mapper.make_sample(record, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.image, again.image)
     assert first.image.shape != other.image.shape
@@ -269,7 +270,7 @@ def test_nothing_to_train_on_is_refused(cfg):
 def test_an_error_of_the_program_reaches_the_main_process(cfg, num_workers, monkeypatch):
     def broken(*args):
         raise ZeroDivisionError("in augment")
-    monkeypatch.setattr(augment, "resize_boxes", broken)
+    monkeypatch.setattr(augment, "see_objects", broken)
     cfg.DATA.NUM_WORKERS = num_workers
     flow = start(cfg, make_content(2))
     error = error_that_ends(flow, 1)

@@ -2,7 +2,7 @@ import numpy as np
 import pycocotools.mask as mask_utils
 import pytest
 
-from data import augment, segmentation
+from data import segmentation
 from data.records import Unusable
 from data.segmentation import box_frame_mask, parse_segmentation
 
@@ -69,6 +69,14 @@ def test_rle_masks_are_the_pixels_at_the_centres_of_the_cells(rle, box):
     np.testing.assert_array_equal(box_frame_mask(rle, box, (HEIGHT, WIDTH), M), expected)
 
 
+def test_a_mask_can_have_other_numbers_of_rows_and_of_columns():
+    np.testing.assert_array_equal(box_frame_mask(COMPRESSED, (20, 10, 50, 40), (HEIGHT, WIDTH), (30, 15)),
+                                  RASTER[10:40, 21:50:2])
+    square = [20, 10, 35, 10, 35, 40, 20, 40]    # the left half of the box
+    expected = np.repeat([[1] * 5 + [0] * 5], 30, axis=0)
+    np.testing.assert_array_equal(box_frame_mask([square], (20, 10, 50, 40), (HEIGHT, WIDTH), (30, 10)), expected)
+
+
 def test_a_compressed_rle_is_as_it_would_be_decoded():
     rng = np.random.default_rng(0)
     for height, width, share in [(1, 1, 0.5), (40, 50, 0.01), (40, 50, 0.5), (300, 400, 1e-4), (9, 7, 0), (9, 7, 1)]:
@@ -83,13 +91,3 @@ def test_a_compressed_rle_is_as_it_would_be_decoded():
 def test_a_compressed_rle_that_does_not_fit_its_image_cannot_be_used(counts):
     with pytest.raises(Unusable, match="do not add up"):
         parse_segmentation({"size": [HEIGHT, WIDTH], "counts": counts}, HEIGHT, WIDTH)
-
-
-def test_a_flipped_mask_is_the_mask_of_the_flipped_image():
-    box = np.array([[20, 17, 65, 40]], dtype=np.float32)
-    mirrored = mask_utils.encode(np.asfortranarray(RASTER[:, ::-1]))
-    (flipped_box,) = augment.flip_boxes(box, WIDTH)
-    expected = box_frame_mask(mirrored, flipped_box, (HEIGHT, WIDTH), M)
-    mask = box_frame_mask(COMPRESSED, box[0], (HEIGHT, WIDTH), M)
-    # a centre on the border of two pixels falls to the other side
-    assert mismatch(augment.flip_masks(mask[None])[0], expected == 1) < 0.02

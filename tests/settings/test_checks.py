@@ -61,6 +61,13 @@ def test_parts_that_go_together_are_taken(cfg, words):
     "FRCNN.FG_THRESH=1.1", "FRCNN.FG_RATIO=-1", "TEST.FRCNN_NMS_THRESH=2", "TEST.RESULT_SCORE_THRESH=5",
     "TRAIN.LR_SCHEDULE=()", "TRAIN.LR_SCHEDULE=(100, 50)", "TRAIN.LR_SCHEDULE=(100, 100)",
     "TRAIN.LR_SCHEDULE=(0, 100)", "DATA.NUM_WORKERS=-1",
+    "PREPROC.FLIP=1.5", "PREPROC.FLIP_UP_DOWN=-0.1", "PREPROC.COPY_PASTE=2", "PREPROC.GREY=-1",
+    "PREPROC.BRIGHTNESS=1.1", "PREPROC.CONTRAST=-0.5", "PREPROC.SATURATION=1.0", "PREPROC.HUE=200", "PREPROC.RANDOM_CROP_PROBABILITY=3",
+    "PREPROC.JITTER_SIZE=-1", "PREPROC.JITTER_SCALE=(2.0, 0.1)", "PREPROC.JITTER_SCALE=(0, 1)",
+    "PREPROC.COPY_PASTE_SCALE=(1,)", "PREPROC.ASPECT_LIMITS=(2.0, 0.5)", "PREPROC.TRAIN_SHORT_EDGES=(640, 1400)",
+    "PREPROC.TRAIN_SHORT_EDGES=(640, 'x')", "PREPROC.TRAIN_SHORT_EDGES=(0,)", "PREPROC.RANDOM_CROP=(0.5,)",
+    "PREPROC.RANDOM_CROP=(0.5, 600)", "PREPROC.RANDOM_CROP=(600, 384)", "PREPROC.RANDOM_CROP=(0, 1)",
+    "PREPROC.RANDOM_CROP=('a', 'b')", "PREPROC.RANDOM_CROP=0.5,True",
 ])
 def test_a_value_that_cannot_work_is_refused_with_key_and_value(cfg, word):
     cfg.update_args([word])
@@ -68,6 +75,14 @@ def test_a_value_that_cannot_work_is_refused_with_key_and_value(cfg, word):
     key, _, value = word.partition("=")
     assert f"{key}=" in message
     assert value in message or f"{key}={cfg.flatten()[key]}" in message
+
+
+@pytest.mark.parametrize("word", [
+    "PREPROC.RANDOM_CROP=(0.3, 1)", "PREPROC.RANDOM_CROP=(384, 600)", "PREPROC.RANDOM_CROP=(1, 1)",
+    "PREPROC.TRAIN_SHORT_EDGES=(640, 800)", "PREPROC.JITTER_SIZE=1024", "PREPROC.ASPECT_CROPPING=True"])
+def test_augmentation_that_can_work_is_taken(cfg, word):
+    cfg.update_args([word])
+    finalize_configs(cfg, True)
 
 
 def test_a_short_edge_beyond_the_longest_edge_is_refused(cfg):
