@@ -26,6 +26,8 @@ from common import UserError
 
 import numpy as np
 
+from weights.axes import drop_background, to_our_axes
+
 BATCH_NORM_EPSILON = 1e-5
 RATIOS = 3    # anchors of one size in Detectron, at heights / widths of 0.5, 1, 2
 
@@ -39,10 +41,6 @@ def _background_first(v):
 def _add_background_box(v):
     """4 unused outputs for the background, which Detectron2 does not have."""
     return np.concatenate([np.zeros_like(v[..., :4]), v], axis=-1)
-
-
-def _drop_background(v):
-    return v[..., 1:]
 
 
 def _sizes_first(outputs):
@@ -76,7 +74,7 @@ DETECTRON = [
     (r"(?:_\[mask\]_|_mask_)fcn(\d)", lambda i: f"maskrcnn/fcn{i - 1}", None),
     (r"conv5_mask", lambda: "maskrcnn/deconv", None),
     (r"_\[mask\]_res5_(\d)_branch(?:1|2[abc])", lambda block: f"maskrcnn/res5/block{block}", None),
-    (r"mask_fcn_logits", lambda: "maskrcnn/conv", _drop_background),
+    (r"mask_fcn_logits", lambda: "maskrcnn/conv", drop_background),
 ]
 
 BACKBONE = r"(?:backbone\.(?:bottom_up\.)?|roi_heads\.)?"    # a file of a backbone alone has none of it
@@ -153,7 +151,7 @@ def convert(path, content):
             unknown[name] = array
             continue
         try:
-            converted[our_name] = change(_layout(array)) if change else _layout(array)
+            converted[our_name] = change(to_our_axes(array)) if change else to_our_axes(array)
         except (ValueError, IndexError):
             raise UserError(f"{path}: {name} cannot have the shape {array.shape}; "
                             "only models with Detectron's own anchors and classes are converted") from None
@@ -200,16 +198,6 @@ def _counterpart(name, arrays):
             our_name = f"{our_name}/{ENDINGS[ending].replace('norm', norm)}"
             return re.sub(r"fpn/\w+_([cp]\d)/gn", r"fpn/gn_\1", our_name), change
     return None, None
-
-
-def _layout(array):
-    """
-    An array of Detectron with the axes in our order.
-
-    Convolutions (out, in, kh, kw) become (kh, kw, in, out), transposed ones (in, out, kh, kw) become (kh, kw, out, in),
-    fully connected layers (out, in) become (in, out). fc6 takes its features channel-first here as there.
-    """
-    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
 
 
 def _complete(weights):

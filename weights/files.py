@@ -10,23 +10,30 @@ from common import UserError, whole_file
 import numpy as np
 from tensorpack import tfv1
 
-from weights import detectron, safe_pickle
+from weights import detectron, safe_pickle, torch_files, torchvision
 from weights.fit import is_network
+
+TORCH_SUFFIXES = (".pth", ".pt", ".safetensors")
+SUFFIXES = (".npz", ".pkl", *TORCH_SUFFIXES)    # of weight files
 
 
 def read_weights(path):
     """
     Args:
-        path (str): an .npz file, a .pkl of Detectron or Detectron2, or a checkpoint
+        path (str): an .npz file, a .pkl of Detectron or Detectron2, a .pth, .pt or .safetensors of torchvision or
+            Detectron2, or a checkpoint
 
     Returns:
-        dict of variable name (without ":0") to array; of a .pkl, what has no counterpart here keeps its name
+        dict of variable name (without ":0") to array; what of others has no counterpart here keeps its name
 
     Raises:
         UserError: the file is broken or of another format
     """
     if path.endswith(".pkl"):
         return detectron.convert(path, safe_pickle.load(path))
+    if path.endswith(TORCH_SUFFIXES):
+        arrays = torch_files.load(path)
+        return (torchvision if torchvision.is_torchvision(arrays) else detectron).convert(path, arrays)
     try:
         if path.endswith(".npz"):
             with zipfile.ZipFile(path):    # np.load takes other formats too
