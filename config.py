@@ -89,6 +89,8 @@ _C.PREPROC.GREY = 0.0                  # probability that an image loses its col
 _C.RPN.ANCHOR_STRIDE = 16                          # C4 only
 _C.RPN.ANCHOR_SIZES = (32, 64, 128, 256, 512)      # square roots of the areas; FPN has one on each level
 _C.RPN.ANCHOR_RATIOS = (0.5, 1.0, 2.0)             # height / width
+_C.RPN.ANCHOR_ROUNDED = False          # their corners to whole pixels, as in torchvision
+_C.RPN.ANCHOR_STEP_BY_SIZE = False     # between cells, by the sizes of batch and feature map, as in torchvision
 _C.RPN.POSITIVE_ANCHOR_THRESH = 0.7    # an anchor with this IoU with an object is foreground
 _C.RPN.NEGATIVE_ANCHOR_THRESH = 0.3    # one with less IoU with all objects is background
 
@@ -101,6 +103,7 @@ _C.RPN.LOSS_BBOX_WEIGHT = 1.0          # of the loss of the boxes
 _C.RPN.PROPOSAL_NMS_THRESH = 0.7       # IoU beyond which the better proposal suppresses the other
 _C.RPN.CROWD_OVERLAP_THRESH = 0.7      # anchors with this share inside a crowd region are ignored
 _C.RPN.HEAD_DIM = 1024                 # C4 only
+_C.RPN.NUM_CONVS = 1                   # hidden layers; 2 in torchvision's later models
 # C4 and PROPOSAL_MODE "Joint": proposals before and behind NMS
 _C.RPN.TRAIN_PRE_NMS_TOPK = 12000
 _C.RPN.TRAIN_POST_NMS_TOPK = 2000
@@ -117,6 +120,7 @@ _C.FRCNN.FG_THRESH = 0.5               # an RoI with this IoU with an object is 
 _C.FRCNN.FG_RATIO = 0.25               # largest share of foreground among the sampled RoIs
 _C.FRCNN.LOSS_TYPE = "smooth_l1"       # as RPN.LOSS_TYPE
 _C.FRCNN.LOSS_BBOX_WEIGHT = 1.0        # of the loss of the boxes, in each stage of a cascade too
+_C.FRCNN.MAX_BOX_GROWTH = 0.0          # largest factor from anchor or RoI to box; 0: PREPROC.MAX_SIZE / 16
 # pooling of RoIs, of all heads
 _C.FRCNN.POOLING = "RoIAlign"          # "RoIAlign", "RoIPool" or "RoICrop"
 _C.FRCNN.POOL_SAMPLES = 2              # of a bin in each direction; RoIAlign, 0: as many as the box asks
@@ -126,11 +130,12 @@ _C.FRCNN.POOL_SHIFTED = True           # RoIAlign: pixels stand at their centres
 _C.FPN.ANCHOR_STRIDES = (4, 8, 16, 32, 64)    # of P2 to P6
 _C.FPN.PROPOSAL_MODE = "Level"         # NMS of each level by itself; "Joint": of all together
 _C.FPN.NUM_CHANNEL = 256               # of every level
-_C.FPN.NORM = "None"                   # "None" or "GN"
-_C.FPN.FRCNN_HEAD_FUNC = "fastrcnn_2fc_head"    # or "fastrcnn_4conv1fc_head", "fastrcnn_4conv1fc_gn_head"
+_C.FPN.NORM = "None"                   # "None", "GN", or "SyncBN" or "FreezeBN" as BACKBONE.NORM
+_C.FPN.FRCNN_HEAD_FUNC = "fastrcnn_2fc_head"    # or "fastrcnn_4conv1fc_head", "…_4conv1fc_gn_head", "…_bn_head"
 _C.FPN.FRCNN_CONV_HEAD_DIM = 256       # channels of its four convolutions
 _C.FPN.FRCNN_FC_HEAD_DIM = 1024        # outputs of its fully connected layers
-_C.FPN.MRCNN_HEAD_FUNC = "maskrcnn_up4conv_head"    # or "maskrcnn_up4conv_gn_head"
+_C.FPN.MRCNN_HEAD_FUNC = "maskrcnn_up4conv_head"    # or "maskrcnn_up4conv_gn_head", "…_bn_head"
+_C.FPN.HEAD_NORM_FIRST = False         # GN of heads stands before the ReLU, as in Detectron; False: behind, as in the zoo
 _C.FPN.CASCADE = False                 # Cascade R-CNN: a box head for each of CASCADE.IOUS
 
 # mask head --------------------------------------------------------------------------------------------------------

@@ -8,36 +8,39 @@ from tensorpack import tfv1
 from modeling import boxes as box_ops
 
 
-def cell_anchors(sizes, ratios):
+def cell_anchors(sizes, ratios, is_rounded=False):
     """
     Args:
         sizes: square roots of the areas, in pixels
         ratios: heights / widths
+        is_rounded (bool): to whole pixels, halves to the even one
 
     Returns:
         float32 array (len(sizes) * len(ratios), 4): boxes around (0, 0), the ratios of the first size first
     """
     width = (np.reshape(sizes, (-1, 1)) / np.sqrt(np.reshape(ratios, (1, -1)))).reshape(-1)
     height = width * np.tile(ratios, len(sizes))
-    return np.stack([-width, -height, width, height], axis=1).astype("float32") / 2
+    anchors = np.stack([-width, -height, width, height], axis=1).astype("float32") / 2
+    return np.round(anchors) if is_rounded else anchors
 
 
-def grid_anchors(height, width, stride, sizes, ratios):
+def grid_anchors(height, width, steps, cell):
     """
-    Anchors of one feature map; cell (i, j) is centred at the pixel (j * stride, i * stride).
+    Anchors of one feature map; cell (i, j) is centred at the pixel (j * steps[1], i * steps[0]).
 
     Args:
         height, width (scalar int tensors): of the feature map
-        stride (int): pixels between its cells
+        steps: two ints or scalar int tensors, pixels from a cell to the one below and to the right
+        cell: float32 array (A, 4), of `cell_anchors`
 
     Returns:
-        (height * width * A, 4), with A = len(sizes) * len(ratios)
+        (height * width * A, 4)
     """
-    x = tf.cast(tf.range(width) * stride, tf.float32)[:, None, None]
-    y = tf.cast(tf.range(height) * stride, tf.float32)[:, None]
+    x = tf.cast(tf.range(width) * steps[1], tf.float32)[:, None, None]
+    y = tf.cast(tf.range(height) * steps[0], tf.float32)[:, None]
     # the first row of cells as one long vector, then all rows: broadcasting is slow where few values stand together
-    row = tf.reshape(x * np.float32([1, 0, 1, 0]) + cell_anchors(sizes, ratios), [1, -1])
-    down = tf.reshape(tf.zeros_like(x) + np.tile(np.float32([0, 1, 0, 1]), (len(sizes) * len(ratios), 1)), [1, -1])
+    row = tf.reshape(x * np.float32([1, 0, 1, 0]) + cell, [1, -1])
+    down = tf.reshape(tf.zeros_like(x) + np.tile(np.float32([0, 1, 0, 1]), (len(cell), 1)), [1, -1])
     return tf.reshape(row + y * down, [-1, 4])
 
 

@@ -18,17 +18,29 @@ import tensorflow as tf
 from modeling.backbones import make_backbone
 from modeling.box_head import fastrcnn_2fc_head, fastrcnn_4conv1fc_head
 from modeling.fpn import fpn
-from modeling.layers import on_rois
+from modeling.layers import HeadNorm, on_rois
 from modeling.mask_head import maskrcnn_upxconv_head
 from modeling.padding import NoPadding
 
 BOX_HEADS = {
-    "fastrcnn_2fc_head": lambda x, cfg: fastrcnn_2fc_head(x, cfg.FRCNN_FC_HEAD_DIM),
-    "fastrcnn_4conv1fc_head": lambda x, cfg: fastrcnn_4conv1fc_head(
-        x, cfg.FRCNN_CONV_HEAD_DIM, cfg.FRCNN_FC_HEAD_DIM, "None"),
-    "fastrcnn_4conv1fc_gn_head": lambda x, cfg: fastrcnn_4conv1fc_head(
-        x, cfg.FRCNN_CONV_HEAD_DIM, cfg.FRCNN_FC_HEAD_DIM, "GN")}
-MASK_HEAD_NORMS = {"maskrcnn_up4conv_head": "None", "maskrcnn_up4conv_gn_head": "GN"}
+    "fastrcnn_2fc_head": lambda x, cfg, norm: fastrcnn_2fc_head(x, cfg.FRCNN_FC_HEAD_DIM),
+    "fastrcnn_4conv1fc_head": lambda x, cfg, norm: fastrcnn_4conv1fc_head(
+        x, cfg.FRCNN_CONV_HEAD_DIM, cfg.FRCNN_FC_HEAD_DIM, norm)}
+
+
+def split_norm(head_func, norm_first):
+    """
+    Args:
+        head_func (str): a head's name in the config, such as "fastrcnn_4conv1fc_gn_head"
+        norm_first (bool): see `HeadNorm`; a batch norm always is
+
+    Returns:
+        (str, HeadNorm): the name without the norm, and the norm that it says
+    """
+    for part, kind in (("_gn_head", "GN"), ("_bn_head", "SyncBN")):
+        if head_func.endswith(part):
+            return head_func.replace(part, "_head"), HeadNorm(kind, norm_first or kind == "SyncBN")
+    return head_func, HeadNorm()
 
 
 class FPN:
@@ -62,12 +74,14 @@ class FPN:
 
     def box_layers(self, features):
         """Args: features (R, 7, 7, C). Returns: (R, dim), which the box head's outputs are made of"""
-        return BOX_HEADS[self.cfg.FPN.FRCNN_HEAD_FUNC](features, self.cfg.FPN)
+        head, norm = split_norm(self.cfg.FPN.FRCNN_HEAD_FUNC, self.cfg.FPN.HEAD_NORM_FIRST)
+        return BOX_HEADS[head](features, self.cfg.FPN, norm)
 
     def mask_layers(self, features, labels):
         """Args: features (R, 14, 14, C); labels int32 (R,). Returns: logits (R, 28, 28)"""
-        return maskrcnn_upxconv_head(features, labels, 4, self.cfg.MRCNN.HEAD_DIM, self.cfg.DATA.NUM_CATEGORY,
-                                     MASK_HEAD_NORMS[self.cfg.FPN.MRCNN_HEAD_FUNC])
+        _, norm = split_norm(self.cfg.FPN.MRCNN_HEAD_FUNC, self.cfg.FPN.HEAD_NORM_FIRST)
+        return maskrcnn_upxconv_head(
+            features, labels, 4, self.cfg.MRCNN.HEAD_DIM, self.cfg.DATA.NUM_CATEGORY, norm)
 
 
 class C4:
@@ -104,4 +118,4 @@ class C4:
 
     def mask_layers(self, features, labels):
         """Args: features (R, 7, 7, C); labels int32 (R,). Returns: logits (R, 14, 14)"""
-        return maskrcnn_upxconv_head(features, labels, 0, self.cfg.MRCNN.HEAD_DIM, self.cfg.DATA.NUM_CATEGORY, "None")
+        return maskrcnn_upxconv_head(features, labels, 0, self.cfg.MRCNN.HEAD_DIM, self.cfg.DATA.NUM_CATEGORY, HeadNorm())

@@ -3,11 +3,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 from tensorpack import tfv1
-from tensorpack.models import Conv2D, FullyConnected
+from tensorpack.models import FullyConnected
 from tensorpack.tfutils.summary import add_moving_summary
 
 from modeling import boxes as box_ops
-from modeling.layers import GroupNorm
+from modeling.layers import head_conv
 from modeling.losses import mean_over
 from modeling.structures import Detections
 
@@ -29,21 +29,19 @@ def fastrcnn_2fc_head(features, dim):
 
 def fastrcnn_4conv1fc_head(features, conv_dim, fc_dim, norm):
     """
-    The head of Wu & He 2018, whose norms stand behind the ReLUs, as in the zoo.
+    The head of Wu & He 2018.
 
     Args:
         features: (R, h, w, C)
         conv_dim (int), fc_dim (int): of the convolutions and of the last layer
-        norm (str): "None" or "GN"
+        norm (HeadNorm)
 
     Returns:
         (R, fc_dim)
     """
-    initializer = tfv1.variance_scaling_initializer(scale=2.0, mode="fan_out", distribution="untruncated_normal")
     x = features
     for i in range(4):
-        x = Conv2D(f"conv{i}", x, conv_dim, 3, activation=tf.nn.relu, kernel_initializer=initializer)
-        x = GroupNorm(f"gn{i}", x) if norm == "GN" else x
+        x = head_conv(f"conv{i}", x, conv_dim, norm, f"gn{i}")
     return _fc("fc", _channels_first(x), fc_dim)
 
 

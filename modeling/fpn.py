@@ -1,9 +1,8 @@
 """Feature Pyramid Network (Lin et al. 2017)."""
 import tensorflow as tf
 from tensorpack import tfv1
-from tensorpack.models import Conv2D
 
-from modeling.layers import GroupNorm
+from modeling.layers import GroupNorm, conv_with_norm
 
 
 def fpn(features, channels, norm, padding):
@@ -11,14 +10,16 @@ def fpn(features, channels, norm, padding):
     Args:
         features (list): C2..C5 of the backbone, (B, H / s, W / s, C) with s = 4, 8, 16, 32
         channels (int): of every level
-        norm (str): "None" or "GN"
+        norm (str): "None", "GN", or "SyncBN" or "FreezeBN" as of `layers.conv_with_norm`
         padding (Padding): where the images end
 
     Returns:
         list: P2..P6, (B, H / s, W / s, channels) with s = 4, 8, 16, 32, 64
     """
     def conv(name, x, kernel):
-        return Conv2D(name, x, channels, kernel, kernel_initializer=tfv1.variance_scaling_initializer(scale=1.0))
+        initializer = tfv1.variance_scaling_initializer(scale=1.0)
+        # with GN the convolution keeps its bias, as in the zoo
+        return conv_with_norm(name, x, channels, kernel, "None" if norm == "GN" else norm, initializer)
 
     def maybe_norm(name, x, stride):
         return GroupNorm(name, padding.zero(x, stride), num_pixels=padding.num_pixels(stride)) if norm == "GN" else x
@@ -36,5 +37,4 @@ def fpn(features, channels, norm, padding):
 def _upsample(x):
     """(B, H, W, C) to (B, 2 H, 2 W, C), each pixel four times"""
     shape = tf.shape(x)
-    x = tf.image.resize(x, [shape[1] * 2, shape[2] * 2], method="nearest")
-    return x
+    return tf.image.resize(x, [shape[1] * 2, shape[2] * 2], method="nearest")

@@ -1,4 +1,5 @@
 """The whole network: from a batch of images to losses in training, to detections in inference."""
+import functools
 import math
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ from tensorpack import tfv1
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from modeling import box_head, boxes as box_ops, rpn
-from modeling.anchors import AnchorThresholds, grid_anchors, label_anchors
+from modeling.anchors import AnchorThresholds, cell_anchors, grid_anchors, label_anchors
 from modeling.architectures import C4, FPN
 from modeling.cascade import match_boxes, scale_gradient
 from modeling.layers import float32_variables, on_rois
@@ -70,8 +71,8 @@ class GeneralizedRCNN:
         self.architecture = (FPN if cfg.MODE_FPN else C4)(cfg)
         self.pooling = make_pooling(cfg.FRCNN)
         self.num_classes = cfg.DATA.NUM_CATEGORY + 1
-        # no box grows beyond what makes the largest image of 16 pixels
-        max_log_scale = math.log(cfg.PREPROC.MAX_SIZE / 16.0)
+        # by default, no box grows beyond what makes the largest image of 16 pixels
+        max_log_scale = math.log(cfg.FRCNN.MAX_BOX_GROWTH or cfg.PREPROC.MAX_SIZE / 16.0)
         self.rpn_loss = BoxLoss(cfg.RPN.LOSS_TYPE, box_ops.BoxCoder(max_log_scale=max_log_scale), rpn.SMOOTH_L1_BETA,
                                 cfg.RPN.LOSS_BBOX_WEIGHT)
         self.box_stages = _box_stages(cfg, self.architecture.outputs_scope, max_log_scale)
@@ -175,14 +176,16 @@ class GeneralizedRCNN:
 
     def rpn(self, features, padding):
         """Returns: list[rpn.Level], of each feature map"""
-        ratios, levels = self.cfg.RPN.ANCHOR_RATIOS, []
+        cfg, levels = self.cfg.RPN, []
         for x, stride, sizes in zip(features, self.architecture.strides, self.architecture.anchor_sizes):
             height, width = tf.shape(x)[1], tf.shape(x)[2]
-            num_anchors = len(sizes) * len(ratios)
-            logits, deltas = rpn.rpn_head(padding.zero(x, stride), self.architecture.rpn_channels, num_anchors)
+            cell = cell_anchors(sizes, cfg.ANCHOR_RATIOS, cfg.ANCHOR_ROUNDED)
+            logits, deltas = rpn.rpn_head(x, self.architecture.rpn_channels, len(cell), cfg.NUM_CONVS,
+                                          functools.partial(padding.zero, stride=stride))
             inside = tf.reshape(padding.inside(stride, height, width), [-1, height * width])
-            inside = tf.repeat(inside, num_anchors, axis=1)
-            levels.append(rpn.Level(grid_anchors(height, width, stride, sizes, ratios), inside, logits, deltas))
+            inside = tf.repeat(inside, len(cell), axis=1)
+            steps = padding.batch_shape // tf.shape(x)[1:3] if cfg.ANCHOR_STEP_BY_SIZE else (stride, stride)
+            levels.append(rpn.Level(grid_anchors(height, width, steps, cell), inside, logits, deltas))
         return levels
 
     def proposals(self, levels, image_sizes, joint_limits, level_limits):

@@ -1,7 +1,9 @@
 """Normalization layers, by the names of the config, and how layers are applied."""
+from typing import NamedTuple
+
 import tensorflow as tf
 from tensorpack import tfv1
-from tensorpack.models import BatchNorm, layer_register
+from tensorpack.models import BatchNorm, Conv2D, layer_register
 from tensorpack.tfutils.tower import get_current_tower_context
 
 from distributed.replicas import num_replicas, sum_over_replicas
@@ -168,6 +170,57 @@ def on_rois(head, *inputs):
     for x, chosen in zip(inputs, at_least_one):
         chosen.set_shape([None, *x.shape[1:]])
     return tf.nest.map_structure(lambda y: y[:num_rois], head(*at_least_one))
+
+
+class HeadNorm(NamedTuple):
+    """
+    The norm of a head's convolutions.
+
+    Attributes:
+        kind (str): "None", "GN" or "SyncBN"
+        is_first (bool): it stands before the ReLU, as in Detectron and torchvision, and not behind it, as in the zoo
+    """
+
+    kind: str = "None"
+    is_first: bool = False
+
+
+def head_conv(name, x, filters, norm, norm_name):
+    """
+    A 3 x 3 convolution of a head, with its ReLU and its norm.
+
+    Args:
+        name (str): of the convolution, and of a norm that is first
+        x: (R, h, w, C)
+        filters (int)
+        norm (HeadNorm)
+        norm_name (str): of a norm that is not first
+
+    Returns:
+        (R, h, w, filters)
+    """
+    initializer = tfv1.variance_scaling_initializer(scale=2.0, mode="fan_out", distribution="untruncated_normal")
+    if norm.is_first:
+        return tf.nn.relu(conv_with_norm(name, x, filters, 3, norm.kind, initializer))
+    x = Conv2D(name, x, filters, 3, activation=tf.nn.relu, kernel_initializer=initializer)
+    return GroupNorm(norm_name, x) if norm.kind == "GN" else x
+
+
+def conv_with_norm(name, x, filters, kernel_size, norm, kernel_initializer):
+    """
+    A convolution of stride 1 and its norm, which with "None" is a bias.
+
+    Args:
+        x: (B, H, W, C)
+        norm (str): "FreezeBN", or see `normalize`
+
+    Returns:
+        (B, H, W, filters)
+    """
+    if norm == "FreezeBN" or norm == "SyncBN" and not get_current_tower_context().is_training:
+        return FixedNormConv2D(name, x, filters, kernel_size, 1, "same", kernel_initializer, tfv1.ones_initializer())
+    return Conv2D(name, x, filters, kernel_size, use_bias=norm == "None", kernel_initializer=kernel_initializer,
+                  activation=lambda y: normalize(y, norm))
 
 
 def normalize(x, norm, zero_init=False, padding=NoPadding(), stride=1):

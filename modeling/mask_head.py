@@ -3,10 +3,10 @@ import math
 
 import tensorflow as tf
 from tensorpack import tfv1
-from tensorpack.models import Conv2D, layer_register
+from tensorpack.models import layer_register
 from tensorpack.tfutils.summary import add_moving_summary
 
-from modeling.layers import GroupNorm, UpConv2D, lay_out
+from modeling.layers import UpConv2D, head_conv, lay_out
 from modeling.losses import mean_over
 from modeling.roi_pool.grid import crop_bins
 
@@ -19,7 +19,7 @@ def maskrcnn_upxconv_head(features, labels, num_convs, dim, num_categories, norm
         num_convs (int): 4 on a pyramid, 0 behind conv5
         dim (int): channels of the hidden layers
         num_categories (int): without the background
-        norm (str): "None" or "GN", which stands behind the ReLUs as in the zoo
+        norm (HeadNorm)
 
     Returns:
         float32 logits (R, 2 s, 2 s), of the class of each RoI
@@ -28,8 +28,7 @@ def maskrcnn_upxconv_head(features, labels, num_convs, dim, num_categories, norm
         initializer = tfv1.variance_scaling_initializer(scale=2.0, mode="fan_out", distribution="untruncated_normal")
         x = features
         for i in range(num_convs):
-            x = Conv2D(f"fcn{i}", x, dim, 3, activation=tf.nn.relu, kernel_initializer=initializer)
-            x = GroupNorm(f"gn{i}", x) if norm == "GN" else x
+            x = head_conv(f"fcn{i}", x, dim, norm, f"gn{i}")
         x = UpConv2D("deconv", x, dim, kernel_initializer=initializer, activation=tf.nn.relu)
         x = ClassConv2D("conv", x, labels, num_categories, tfv1.random_normal_initializer(stddev=0.001))
         return tf.cast(lay_out(x), tf.float32)

@@ -27,6 +27,7 @@ class Padding:
     image too, where the layers before have left other values.
 
     Attributes:
+        batch_shape: int32 (2,), height and width of the whole batch
         sizes: int32 (B, 2), height and width of each image's region in pixels
     """
 
@@ -37,6 +38,7 @@ class Padding:
             batch_shape: int32 (2,), height and width of the whole batch, which `round_up` leaves as they are
             multiple (int): see `round_up`
         """
+        self.batch_shape = batch_shape
         self.sizes = round_up(image_sizes, multiple)
         self._drops_odd = multiple == 1
         # boxes of an image whose last row or column was dropped reach a pixel further

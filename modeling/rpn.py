@@ -54,19 +54,24 @@ def join_levels(levels):
         tf.concat(anchors, axis=0), tf.concat(inside, axis=1), tf.concat(logits, axis=1), tf.concat(deltas, axis=1))
 
 
-def rpn_head(features, channels, num_anchors):
+def rpn_head(features, channels, num_anchors, num_convs=1, zero=tf.identity):
     """
     Args:
         features: (B, H, W, C)
-        channels (int): of the hidden layer
+        channels (int): of the hidden layers
         num_anchors (int): A, anchors of a cell
+        num_convs (int): hidden layers
+        zero (callable): takes away what lies beyond each image, before a convolution, see `Padding.zero`
 
     Returns:
         float32 logits (B, H * W * A) and deltas (B, H * W * A, 4), in the order of `anchors.grid_anchors`
     """
     with tfv1.variable_scope("rpn", reuse=tfv1.AUTO_REUSE):
         initializer = tfv1.random_normal_initializer(stddev=0.01)
-        hidden = Conv2D("conv0", features, channels, 3, activation=tf.nn.relu, kernel_initializer=initializer)
+        hidden = features
+        for i in range(num_convs):
+            hidden = Conv2D(f"conv{i}", zero(hidden), channels, 3, activation=tf.nn.relu,
+                            kernel_initializer=initializer)
         # what is ranked is not rounded, which would make ties
         hidden = tf.cast(hidden, tf.float32)
         logits = Conv2D("class", hidden, num_anchors, 1, kernel_initializer=initializer)

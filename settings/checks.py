@@ -53,10 +53,12 @@ def _check_network(flat):
     _check_choice(flat, "BACKBONE.NORM", ["FreezeBN", "SyncBN", "GN", "None"])
     _check_choice(flat, "BACKBONE.FREEZE_AT", [0, 1, 2])
     _check_choice(flat, "FPN.PROPOSAL_MODE", ["Level", "Joint"])
-    _check_choice(flat, "FPN.NORM", ["None", "GN"])
+    _check_choice(flat, "FPN.NORM", ["None", "GN", "SyncBN", "FreezeBN"])
     _check_choice(flat, "FPN.FRCNN_HEAD_FUNC",
-                  ["fastrcnn_2fc_head", "fastrcnn_4conv1fc_head", "fastrcnn_4conv1fc_gn_head"])
-    _check_choice(flat, "FPN.MRCNN_HEAD_FUNC", ["maskrcnn_up4conv_head", "maskrcnn_up4conv_gn_head"])
+                  ["fastrcnn_2fc_head", "fastrcnn_4conv1fc_head", "fastrcnn_4conv1fc_gn_head",
+                   "fastrcnn_4conv1fc_bn_head"])
+    _check_choice(flat, "FPN.MRCNN_HEAD_FUNC",
+                  ["maskrcnn_up4conv_head", "maskrcnn_up4conv_gn_head", "maskrcnn_up4conv_bn_head"])
 
     _check_length(flat, "BACKBONE.RESNET_NUM_BLOCKS", 4, "R50 is (3, 4, 6, 3)")
     _check(min(flat["BACKBONE.RESNET_NUM_BLOCKS"]) > 0,
@@ -77,6 +79,8 @@ def _check_network(flat):
     _check_length(flat, "FRCNN.BBOX_REG_WEIGHTS", 4, "for x, y, width and height")
     _check_choice(flat, "FRCNN.POOLING", ["RoIAlign", "RoIPool", "RoICrop"])
     _check_range(flat, "FRCNN.POOL_SAMPLES", 1 if flat["FRCNN.POOLING"] == "RoICrop" else 0)
+    _check_range(flat, "RPN.NUM_CONVS", 1)
+    _check_range(flat, "FRCNN.MAX_BOX_GROWTH", 0)
 
     _check_range(flat, "TEST.IMS_PER_BATCH TEST.RESULTS_PER_IM RPN.BATCH_PER_IM FRCNN.BATCH_PER_IM "
                        "RPN.TRAIN_PRE_NMS_TOPK RPN.TRAIN_POST_NMS_TOPK RPN.TEST_PRE_NMS_TOPK RPN.TEST_POST_NMS_TOPK "

@@ -37,7 +37,7 @@ def test_grid_anchors_go_row_by_row_with_all_anchors_of_a_cell_together():
     expected = [(x * stride - w / 2, y * stride - h / 2, x * stride + w / 2, y * stride + h / 2)
                 for y in range(height) for x in range(width) for size in sizes for ratio in ratios
                 for w, h in [(size / ratio ** 0.5, size * ratio ** 0.5)]]
-    anchors = run(lambda h, w: grid_anchors(h, w, stride, sizes, ratios), np.int32(height), np.int32(width))
+    anchors = run(lambda h, w: grid_anchors(h, w, (stride, stride), cell_anchors(sizes, ratios)), np.int32(height), np.int32(width))
     np.testing.assert_allclose(anchors, expected, atol=1e-4)
 
 
@@ -91,7 +91,7 @@ def random_scene(rng, batch=4, num_boxes=6):
     """Anchors of two levels, of which some leave the images, and boxes near some of them, padding and crowds."""
     grids = [(8, 10, 16, (16, 32)), (4, 5, 32, (64,))]
     anchors = np.concatenate([
-        run(lambda h, w, s=stride, e=edges: grid_anchors(h, w, s, e, (0.5, 1, 2)), np.int32(rows), np.int32(columns))
+        run(lambda h, w, s=stride, e=edges: grid_anchors(h, w, (s, s), cell_anchors(e, (0.5, 1, 2))), np.int32(rows), np.int32(columns))
         for rows, columns, stride, edges in grids])
     sizes = np.int32([(128, 160), (100, 160), (128, 90), (97, 131)])[:batch]
     gt_boxes, gt_labels = np.zeros((batch, num_boxes, 4), np.float32), np.zeros((batch, num_boxes), np.int32)
@@ -191,14 +191,14 @@ MEMORY = """
 import resource, sys
 import common
 import numpy as np, tensorflow as tf
-from modeling.anchors import AnchorThresholds, grid_anchors, label_anchors
+from modeling.anchors import AnchorThresholds, cell_anchors, grid_anchors, label_anchors
 from modeling.structures import GroundTruth
 
 def label(num_boxes):
     corner = np.random.default_rng(0).uniform(0, 700, (1, num_boxes, 2))
     boxes = np.concatenate([corner, corner + 80], axis=2).astype(np.float32)
     with tf.Graph().as_default(), tf.compat.v1.Session() as sess:
-        anchors = tf.concat([grid_anchors(-(-800 // s), -(-1344 // s), s, [8 * s], (0.5, 1, 2))
+        anchors = tf.concat([grid_anchors(-(-800 // s), -(-1344 // s), (s, s), cell_anchors([8 * s], (0.5, 1, 2)))
                              for s in (4, 8, 16, 32, 64)], 0)
         labels, _ = label_anchors(anchors, tf.fill([1, tf.shape(anchors)[0]], True),
                                   GroundTruth(tf.constant(boxes), tf.ones([1, num_boxes], tf.int32)), [[800, 1333]],
