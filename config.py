@@ -36,6 +36,7 @@ _C.BACKBONE.WEIGHTS = ""               # weights to start a training from
 _C.BACKBONE.RESNET_NUM_BLOCKS = (3, 4, 6, 3)    # R50; R101 is (3, 4, 23, 3), R152 is (3, 8, 36, 3)
 _C.BACKBONE.WIDTH = 64                 # channels of the stem; the stages have 4, 8, 16 and 32 times as many
 _C.BACKBONE.NORM = "FreezeBN"          # "FreezeBN", "SyncBN" (statistics of all GPUs' batches), "GN" or "None"
+_C.BACKBONE.NORM_EPSILON = 1e-5        # added to variances that are fixed; 0 for torchvision's COCO_V1 weights
 _C.BACKBONE.FREEZE_AFFINE = False      # do not train gamma and beta of the norms
 _C.BACKBONE.FREEZE_AT = 2              # 0: train all; 1: freeze the stem; 2: and the first stage
 _C.BACKBONE.TF_PAD_MODE = False        # pad strided convolutions as TensorFlow's "SAME" does

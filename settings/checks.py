@@ -80,7 +80,7 @@ def _check_network(flat):
     _check_choice(flat, "FRCNN.POOLING", ["RoIAlign", "RoIPool", "RoICrop"])
     _check_range(flat, "FRCNN.POOL_SAMPLES", 1 if flat["FRCNN.POOLING"] == "RoICrop" else 0)
     _check_range(flat, "RPN.NUM_CONVS", 1)
-    _check_range(flat, "FRCNN.MAX_BOX_GROWTH", 0)
+    _check_range(flat, "FRCNN.MAX_BOX_GROWTH BACKBONE.NORM_EPSILON", 0)
 
     _check_range(flat, "TEST.IMS_PER_BATCH TEST.RESULTS_PER_IM RPN.BATCH_PER_IM FRCNN.BATCH_PER_IM "
                        "RPN.TRAIN_PRE_NMS_TOPK RPN.TRAIN_POST_NMS_TOPK RPN.TEST_PRE_NMS_TOPK RPN.TEST_POST_NMS_TOPK "

@@ -14,4 +14,4 @@ def make_backbone(cfg, padding):
         object with `levels` and `stage`, see `ResNet`
     """
     return ResNet(cfg.RESNET_NUM_BLOCKS, cfg.NORM, cfg.WIDTH, cfg.FREEZE_AT, cfg.FREEZE_AFFINE, cfg.STRIDE_1X1,
-                  cfg.TF_PAD_MODE, padding)
+                  cfg.TF_PAD_MODE, padding, cfg.NORM_EPSILON)

@@ -21,9 +21,12 @@ class ResNet:
         stride_1x1 (bool): a bottleneck strides in its first 1x1 convolution instead of in its 3x3
         tf_pad_mode (bool): pad strided convolutions more at the right and bottom, as TensorFlow's "SAME" does
         padding (Padding): where the images end
+        norm_epsilon (float): added to variances that are fixed
     """
 
-    def __init__(self, num_blocks, norm, width, freeze_at, freeze_affine, stride_1x1, tf_pad_mode, padding):
+    def __init__(  # noqa: PLR0913  (what a ResNet has)
+            self, num_blocks, norm, width, freeze_at, freeze_affine, stride_1x1, tf_pad_mode, padding,
+            norm_epsilon=1e-5):
         self.num_blocks = num_blocks
         self.norm = norm
         self.width = width
@@ -32,6 +35,7 @@ class ResNet:
         self.stride_1x1 = stride_1x1
         self.tf_pad_mode = tf_pad_mode
         self.padding = padding
+        self.norm_epsilon = norm_epsilon
 
     def levels(self, images, num_stages):
         """
@@ -112,7 +116,8 @@ class ResNet:
         has_fixed_norm = norm == "FreezeBN" or norm == "SyncBN" and not get_current_tower_context().is_training
         if has_fixed_norm:
             gamma_initializer = tfv1.zeros_initializer() if ends_branch else tfv1.ones_initializer()
-            return FixedNormConv2D(name, x, channels, kernel, stride, padding, initializer, gamma_initializer)
+            return FixedNormConv2D(name, x, channels, kernel, stride, padding, initializer, gamma_initializer,
+                                   self.norm_epsilon)
         return Conv2D(name, x, channels, kernel, strides=stride, padding=padding, use_bias=norm == "None",
                       kernel_initializer=initializer,
                       activation=lambda y: normalize(y, norm, ends_branch, self.padding, output_stride))

@@ -32,6 +32,18 @@ def test_cell_anchors_are_centred_at_the_origin():
     assert (anchors[:, 2:] > 0).all()
 
 
+def test_rounded_anchors_are_those_of_torchvision():
+    anchors = cell_anchors([32], (0.5, 1, 2), is_rounded=True)
+    np.testing.assert_array_equal(anchors, [[-23, -11, 23, 11], [-16, -16, 16, 16], [-11, -23, 11, 23]])
+
+
+def test_the_steps_down_and_to_the_right_may_differ():
+    cell = cell_anchors([8], (1,))
+    anchors = run(lambda steps: grid_anchors(2, 3, steps, cell), np.int32([5, 7]))
+    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
+    np.testing.assert_array_equal(centres, [[0, 0], [7, 0], [14, 0], [0, 5], [7, 5], [14, 5]])
+
+
 def test_grid_anchors_go_row_by_row_with_all_anchors_of_a_cell_together():
     height, width, stride, sizes, ratios = 3, 5, 16, (8, 24), (0.5, 1, 2)
     expected = [(x * stride - w / 2, y * stride - h / 2, x * stride + w / 2, y * stride + h / 2)

@@ -15,6 +15,7 @@ from modeling.box_head import (
     fastrcnn_outputs,
     fastrcnn_predictions,
 )
+from modeling.layers import HeadNorm
 from modeling.losses import BoxLoss, iou_loss
 from modeling.structures import RoIs
 
@@ -40,7 +41,7 @@ def test_the_variables_have_the_names_and_shapes_of_the_zoo():
 @pytest.mark.parametrize("norm", ["None", "GN"])
 def test_the_head_with_convolutions_has_the_variables_of_the_zoo(norm):
     with tf.Graph().as_default(), tower(training=True):
-        assert fastrcnn_4conv1fc_head(tf.zeros([3, 7, 7, 16]), 8, 32, norm).shape.as_list() == [3, 32]
+        assert fastrcnn_4conv1fc_head(tf.zeros([3, 7, 7, 16]), 8, 32, HeadNorm(norm)).shape.as_list() == [3, 32]
         expected = {"fc/W": [7 * 7 * 8, 32], "fc/b": [32]}
         for i, channels in enumerate([16, 8, 8, 8]):
             expected.update({f"conv{i}/W": [3, 3, channels, 8], f"conv{i}/b": [8]})

@@ -14,6 +14,7 @@ from gpu_kernels import lacks_of_gpu_kernels
 from graph import variable_shapes
 from inference.frozen import freeze
 from inference.predictor import Predictor
+from matching import pairwise_iou, share_found
 from modeling.generalized_rcnn import GeneralizedRCNN
 from network import Network
 from weights.fit import network_variables
@@ -74,27 +75,6 @@ def alone(golden_model, image):
     names = ["output/boxes", "output/scores", "output/labels", "output/masks", "proposal_boxes", "fastrcnn_all_scores"]
     batch, sizes = pad_batch([image])
     return golden_model.sess.run([f"{name}:0" for name in names], {"images:0": batch, "image_sizes:0": sizes})
-
-
-def pairwise_iou(a, b):
-    size = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    inter = size.clip(0).prod(axis=2)
-    areas = [(x[:, 2:] - x[:, :2]).prod(axis=1) for x in (a, b)]
-    return inter / (areas[0][:, None] + areas[1][None] - inter)
-
-
-def share_found(expected, found, mask_tolerance):
-    """
-    How much of what was expected was found: with the same label, an IoU of 0.99, the score to 1e-3.
-
-    Args:
-        expected, found: (boxes, scores, labels, masks)
-    """
-    iou = pairwise_iou(expected[0], found[0])
-    close = ((iou >= 0.99) & (np.abs(expected[1][:, None] - found[1][None]) <= 1e-3)
-             & (expected[2][:, None] == found[2][None])
-             & (np.abs(expected[3][:, None] - found[3][None]).max(axis=(2, 3)) <= mask_tolerance))
-    return close.any(axis=1).mean()
 
 
 def test_detections_are_those_of_the_recorded_model(recorded, alone):

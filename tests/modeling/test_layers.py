@@ -12,9 +12,11 @@ from graph import gradients, run, tower, variable_shapes
 from modeling.layers import (
     FixedNormConv2D,
     GroupNorm,
+    HeadNorm,
     SyncBatchNorm,
     UpConv2D,
     float32_variables,
+    head_conv,
     lay_out,
     normalize,
     on_rois,
@@ -212,6 +214,25 @@ def convolve_and_normalize(x, fused):
     trained = sorted(tfv1.trainable_variables(), key=lambda v: v.op.name)
     assert [v.op.name for v in trained] == ["conv/W", "conv/bn/beta", "conv/bn/gamma"]
     return [y, *tfv1.gradients(tf.reduce_sum(tf.square(y)), trained)]
+
+
+@pytest.mark.parametrize("norm, names", [
+    (HeadNorm("GN"), ["c/W", "c/b", "n/beta", "n/gamma"]),
+    (HeadNorm("GN", is_first=True), ["c/W", "c/gn/beta", "c/gn/gamma"]),
+    (HeadNorm("SyncBN", is_first=True),
+     ["c/W", "c/bn/beta", "c/bn/gamma", "c/bn/mean/EMA", "c/bn/variance/EMA"])])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_heads_norm_stands_before_the_relu_or_behind_it(norm, names, training):
+    shift = {name: np.full(8, -5, np.float32) for name in ("n/beta", "c/gn/beta", "c/bn/beta")}
+
+    def conv(x):
+        with tower(training):
+            y = head_conv("c", x, 8, norm, "n")
+            assert sorted(variable_shapes()) == names
+            return y
+
+    smallest = run(conv, RNG.random((2, 3, 3, 4)).astype(np.float32), variables=shift).min()
+    assert smallest == 0 if norm.is_first else smallest < 0
 
 
 def test_a_convolution_with_a_fixed_norm_equals_a_convolution_and_a_norm():

@@ -7,6 +7,7 @@ from tensorpack import tfv1
 from tensorpack.models import Conv2D
 
 from graph import gradients, run, tower, variable_shapes
+from modeling.layers import HeadNorm
 from modeling.mask_head import ClassConv2D, mask_targets, maskrcnn_loss, maskrcnn_upxconv_head, unpack_masks
 from modeling.structures import GroundTruth, RoIs
 
@@ -166,7 +167,7 @@ def test_without_rois_the_loss_is_zero_and_its_gradient_finite():
 # layers -------------------------------------------------------------------------------------------------------------
 def test_the_head_doubles_the_resolution_and_has_the_variables_of_the_zoo():
     with tf.Graph().as_default(), tower(training=True):
-        logits = maskrcnn_upxconv_head(tf.zeros([2, 14, 14, 16]), tf.ones([2], tf.int32), 4, 8, 5, "None")
+        logits = maskrcnn_upxconv_head(tf.zeros([2, 14, 14, 16]), tf.ones([2], tf.int32), 4, 8, 5, HeadNorm())
         assert logits.shape.as_list() == [2, 28, 28]
         expected = {"maskrcnn/deconv/W": [2, 2, 8, 8], "maskrcnn/deconv/b": [8], "maskrcnn/conv/W": [1, 1, 8, 5],
                     "maskrcnn/conv/b": [5]}
@@ -177,7 +178,7 @@ def test_the_head_doubles_the_resolution_and_has_the_variables_of_the_zoo():
 
 def test_without_hidden_convolutions_the_features_are_enlarged_at_once():
     with tf.Graph().as_default(), tower(training=True):
-        logits = maskrcnn_upxconv_head(tf.zeros([2, 7, 7, 16]), tf.ones([2], tf.int32), 0, 8, 5, "None")
+        logits = maskrcnn_upxconv_head(tf.zeros([2, 7, 7, 16]), tf.ones([2], tf.int32), 0, 8, 5, HeadNorm())
         assert logits.shape.as_list() == [2, 14, 14]
         assert variable_shapes() == {
             "maskrcnn/deconv/W": [2, 2, 8, 16], "maskrcnn/deconv/b": [8], "maskrcnn/conv/W": [1, 1, 8, 5],
@@ -186,6 +187,6 @@ def test_without_hidden_convolutions_the_features_are_enlarged_at_once():
 
 def test_with_group_norm_each_hidden_convolution_has_one():
     with tf.Graph().as_default(), tower(training=True):
-        maskrcnn_upxconv_head(tf.zeros([2, 14, 14, 16]), tf.ones([2], tf.int32), 4, 8, 5, "GN")
+        maskrcnn_upxconv_head(tf.zeros([2, 14, 14, 16]), tf.ones([2], tf.int32), 4, 8, 5, HeadNorm("GN"))
         found = {name: shape for name, shape in variable_shapes().items() if "/gn" in name}
         assert found == {f"maskrcnn/gn{i}/{name}": [8] for i in range(4) for name in ("gamma", "beta")}

@@ -45,6 +45,25 @@ def test_all_levels_share_one_head():
         assert sorted(variable_shapes()) == [f"rpn/{layer}/{v}" for layer in ("box", "class", "conv0") for v in "Wb"]
 
 
+def test_each_hidden_layer_sees_nothing_beyond_the_images():
+    cells = []
+
+    def zero(x):
+        cells.append(x)
+        return x * [[[0.0], [1.0], [1.0]]]
+
+    def head(x):
+        with tower(training=False):
+            return rpn_head(x, 1, 1, num_convs=2, zero=zero)[0]
+
+    ones = {"rpn/conv0/W": np.ones((3, 3, 1, 1), np.float32), "rpn/conv1/W": np.ones((3, 3, 1, 1), np.float32),
+            "rpn/class/W": np.ones((1, 1, 1, 1), np.float32)}
+    # of a row of three pixels, the first of which is padding
+    logits = run(head, np.ones((1, 1, 3, 1), np.float32), variables=ones)
+    np.testing.assert_array_equal(logits, [[2, 4, 4]])
+    assert len(cells) == 2
+
+
 # losses -------------------------------------------------------------------------------------------------------------
 def encode(boxes, anchors):
     """The regression targets of eq. 2 of the paper, in float64."""
