@@ -136,7 +136,7 @@ _C.FPN.FRCNN_HEAD_FUNC = "fastrcnn_2fc_head"    # or "fastrcnn_4conv1fc_head", "
 _C.FPN.FRCNN_CONV_HEAD_DIM = 256       # channels of its four convolutions
 _C.FPN.FRCNN_FC_HEAD_DIM = 1024        # outputs of its fully connected layers
 _C.FPN.MRCNN_HEAD_FUNC = "maskrcnn_up4conv_head"    # or "maskrcnn_up4conv_gn_head", "…_bn_head"
-_C.FPN.HEAD_NORM_FIRST = False         # GN of heads stands before the ReLU, as in Detectron; False: behind, as in the zoo
+_C.FPN.HEAD_NORM_FIRST = False         # GN of heads before their ReLUs, as in Detectron; False: behind, as in the zoo
 _C.FPN.CASCADE = False                 # Cascade R-CNN: a box head for each of CASCADE.IOUS
 
 # mask head --------------------------------------------------------------------------------------------------------

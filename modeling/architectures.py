@@ -118,4 +118,5 @@ class C4:
 
     def mask_layers(self, features, labels):
         """Args: features (R, 7, 7, C); labels int32 (R,). Returns: logits (R, 14, 14)"""
-        return maskrcnn_upxconv_head(features, labels, 0, self.cfg.MRCNN.HEAD_DIM, self.cfg.DATA.NUM_CATEGORY, HeadNorm())
+        return maskrcnn_upxconv_head(
+            features, labels, 0, self.cfg.MRCNN.HEAD_DIM, self.cfg.DATA.NUM_CATEGORY, HeadNorm())

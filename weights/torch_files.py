@@ -21,8 +21,8 @@ from weights import safe_pickle
 from weights.safe_pickle import Refused, explained
 
 BFLOAT16 = tf.bfloat16.as_numpy_dtype
-REFUSED = ("only tensors, numbers, strings and containers are read from a file of torch.save, and nothing in it is run; "
-           "save the model's state_dict()")
+REFUSED = ("only tensors, numbers, strings and containers are read from a file of torch.save, and nothing in it is "
+           "run; save the model's state_dict()")
 _MAGIC = 0x1950A86A20F9469CFC6C    # of the stream
 _DTYPES = {
     "Double": np.float64, "Float": np.float32, "Half": np.float16, "BFloat16": BFLOAT16,

@@ -81,8 +81,8 @@ def convert(path, arrays):
             converted[name] = array
             continue
         try:
-            array = to_our_axes(array)
-            converted[f"{our_layer}/{variables[ending]}"] = change(array) if change else array
+            ours = to_our_axes(array)
+            converted[f"{our_layer}/{variables[ending]}"] = change(ours) if change else ours
         except (ValueError, IndexError):
             raise UserError(f"{path}: {name} cannot have the shape {array.shape}") from None
     return converted

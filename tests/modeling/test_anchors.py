@@ -49,7 +49,8 @@ def test_grid_anchors_go_row_by_row_with_all_anchors_of_a_cell_together():
     expected = [(x * stride - w / 2, y * stride - h / 2, x * stride + w / 2, y * stride + h / 2)
                 for y in range(height) for x in range(width) for size in sizes for ratio in ratios
                 for w, h in [(size / ratio ** 0.5, size * ratio ** 0.5)]]
-    anchors = run(lambda h, w: grid_anchors(h, w, (stride, stride), cell_anchors(sizes, ratios)), np.int32(height), np.int32(width))
+    cell = cell_anchors(sizes, ratios)
+    anchors = run(lambda h, w: grid_anchors(h, w, (stride, stride), cell), np.int32(height), np.int32(width))
     np.testing.assert_allclose(anchors, expected, atol=1e-4)
 
 
@@ -103,7 +104,8 @@ def random_scene(rng, batch=4, num_boxes=6):
     """Anchors of two levels, of which some leave the images, and boxes near some of them, padding and crowds."""
     grids = [(8, 10, 16, (16, 32)), (4, 5, 32, (64,))]
     anchors = np.concatenate([
-        run(lambda h, w, s=stride, e=edges: grid_anchors(h, w, (s, s), cell_anchors(e, (0.5, 1, 2))), np.int32(rows), np.int32(columns))
+        run(lambda h, w, s=stride, e=edges: grid_anchors(h, w, (s, s), cell_anchors(e, (0.5, 1, 2))),
+            np.int32(rows), np.int32(columns))
         for rows, columns, stride, edges in grids])
     sizes = np.int32([(128, 160), (100, 160), (128, 90), (97, 131)])[:batch]
     gt_boxes, gt_labels = np.zeros((batch, num_boxes, 4), np.float32), np.zeros((batch, num_boxes), np.int32)
