@@ -5,6 +5,8 @@ import time
 
 from common import UserError, warn
 
+import numpy as np
+
 import data
 import distributed
 from data.images import resize_shape
@@ -111,8 +113,14 @@ def _detect(predict, dataset, cfg, images):
     def load(i):
         return data.load_image(dataset.records[i].file_name, dataset.records[i].size)
 
+    # of a class that the data set lacks there is nothing to say
+    ids = dict(zip(dataset.class_names, dataset.category_ids))
+    category_ids = [ids.get(name) for name in cfg.DATA.CLASS_NAMES]
+    is_known = np.array([category_id is not None for category_id in category_ids])
+
     def finish(i, _, detections):
-        return detections_to_coco(dataset.records[i].image_id, detections, dataset.category_ids)
+        detections = detections.select(is_known[detections.labels - 1])
+        return detections_to_coco(dataset.records[i].image_id, detections, category_ids)
 
     num_bad = 0
     for i, result in detect_stream(predict, images, cfg, load, finish):

@@ -97,7 +97,7 @@ def evaluate_model(load, overrides, output, resume=False):
     with distributed.chief_first():
         datasets = data.load_datasets(cfg, cfg.DATA.VAL)
     # refuses a data set with other classes than the model's
-    data.fill_categories(cfg, datasets)
+    data.fill_categories(cfg, datasets, may_be_fewer=True)
     outputs = _evaluation_outputs(output, datasets, resume)
     predict = load_network(cfg, weights_path)
     network = {"its weights": digest(weights_path), **inference_settings(cfg)} if distributed.is_chief() else {}

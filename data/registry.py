@@ -50,7 +50,7 @@ def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
     return datasets
 
 
-def fill_categories(cfg, datasets: list[Dataset]):
+def fill_categories(cfg, datasets: list[Dataset], may_be_fewer: bool = False):
     """
     Set DATA.CLASS_NAMES and DATA.CATEGORY_IDS from data sets.
 
@@ -59,6 +59,7 @@ def fill_categories(cfg, datasets: list[Dataset]):
     Args:
         cfg (AttrDict): not frozen, or already filled with the same
         datasets: at least one
+        may_be_fewer: the config may have more classes than the data sets, as of a model that is evaluated
 
     Raises:
         UserError: the data sets differ in their categories, or from DATA.CLASS_NAMES when that is set
@@ -66,6 +67,8 @@ def fill_categories(cfg, datasets: list[Dataset]):
     _check_same_categories(datasets)
     dataset = datasets[0]
     known = tuple(cfg.DATA.CLASS_NAMES)
+    if may_be_fewer and len(known) > len(dataset.class_names) and set(dataset.class_names) <= set(known):
+        return
     if known and known != dataset.class_names:
         raise UserError(f"DATA.CLASS_NAMES is {_shorten(known)}, but {dataset.annotation_file} has "
                         f"{_shorten(dataset.class_names)}; choose a data set with the classes of the model")

@@ -53,6 +53,19 @@ def test_a_data_sets_results_come_in_its_order_with_any_batch_size(tmp_path, sma
     assert [round(r["bbox"][3]) for r in results] == [1, 2, 3, 4, 5]
 
 
+def test_what_a_data_set_has_no_class_for_is_left_out_and_others_have_its_ids(tmp_path, small_config):
+    dataset = make_dataset(tmp_path, [(60, 80)])
+    (first, *_), (first_id, *_) = dataset.class_names, dataset.category_ids
+    small_config.DATA.CLASS_NAMES, small_config.DATA.CATEGORY_IDS = ("N/A", first), (90, 91)
+
+    def predict(images, image_sizes):
+        boxes = np.float32([[0, 0, 9, 9], [0, 0, 8, 8]])
+        return boxes, np.float32([0.9, 0.8]), np.int32([1, 2]), np.zeros(2, np.int32), None
+
+    (result,) = predict_all(predict, dataset, small_config)
+    assert (result["category_id"], result["score"]) == (first_id, 0.8)
+
+
 def test_ranks_share_all_batches_out_in_rounds_of_the_same_number(monkeypatch):
     batches = [[2 * i, 2 * i + 1] for i in range(37)]
     monkeypatch.setattr(evaluation.distributed, "size", lambda: 2)

@@ -70,6 +70,16 @@ def test_other_class_names_of_the_config_are_refused(cfg, tmp_path):
         data.fill_categories(cfg, data.load_datasets(cfg, ["train"]))
 
 
+def test_a_model_that_knows_more_classes_is_evaluated_on_a_data_set_with_fewer(cfg, tmp_path):
+    write(tmp_path, make_content(1))
+    datasets = data.load_datasets(cfg, ["train"])
+    cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = ("N/A", "cow", "cat", "dog"), (1, 2, 3, 4)
+    with pytest.raises(UserError):
+        data.fill_categories(cfg, datasets)
+    data.fill_categories(cfg, datasets, may_be_fewer=True)
+    assert cfg.DATA.CLASS_NAMES == ("N/A", "cow", "cat", "dog")
+
+
 def test_a_frozen_config_with_the_same_categories_is_accepted(cfg, tmp_path):
     write(tmp_path, make_content(1))
     datasets = data.load_datasets(cfg, ["train"])
