@@ -62,7 +62,10 @@ KINDS = {
     "rle-counts": Kind("the counts of an RLE do not add up", "encode the mask again"),
     # keypoints
     "keypoint-outside": Kind("a labelled keypoint is outside of its image", "correct it, or set its visibility to 0"),
-    "keypoint-visibility": Kind("the visibility of a keypoint is not 0, 1 or 2", "see COCO's format of keypoints"),
+    "keypoints": Kind("a keypoint is far outside, or its visibility is not 0, 1 or 2",
+                      "correct it, or set its three numbers to 0"),
+    "keypoints-form": Kind("the keypoints of an object are not three numbers each",
+                           "write x, y and visibility of all keypoints of the category"),
     # categories
     "category-unknown": Kind("an object has a category that is not listed", "list the category, or correct the object"),
     "category-unused": Kind("a category has no object in any data set", "take it out, or annotate objects of it"),

@@ -113,7 +113,7 @@ def _keypoints(split):
     width, height = split.limits.T[..., None]
     is_inside = (np.minimum(x, y) >= -BOX_TOLERANCE) & (x <= width + BOX_TOLERANCE) & (y <= height + BOX_TOLERANCE)
     for i, k in _first_of_each(~np.isin(visible, (0, 1, 2))):
-        yield split.problem("keypoint-visibility", i, f"its keypoint {k + 1} has the visibility {visible[i, k]:g}")
+        yield split.problem("keypoints", i, f"its keypoint {k + 1} has the visibility {visible[i, k]:g}")
     for i, k in _first_of_each((visible > 0) & ~is_inside):
         yield split.problem("keypoint-outside", i, f"its keypoint {k + 1} is at {x[i, k]:g}, {y[i, k]:g}")
 

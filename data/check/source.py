@@ -1,7 +1,7 @@
 """What only the json file of a data set knows: the ids of its annotations."""
 import collections
 
-from data.coco import read_json
+from data.coco_files import read_json
 from data.records import Problem
 
 
