@@ -8,6 +8,7 @@ from common import UserError
 
 import numpy as np
 
+from data import coco_cache
 from data.coco_annotations import Known, read_annotations
 from data.coco_files import find, garbage_stays, is_test_set, read_json
 from data.coco_rules import is_id, is_number
@@ -54,13 +55,13 @@ def load_coco(basedir: str, name: str, registered: tuple[str, ...] = ()) -> Data
     """
     found = find(basedir, name, registered)
     with garbage_stays():
-        dataset = _read_dataset(*found)
+        dataset = coco_cache.load(*found) or _read_dataset(*found)
     dataset.name = name
     return dataset
 
 
 def _read_dataset(annotation_file, image_dirs):
-    content = read_json(annotation_file)
+    stamp, content = coco_cache.stamp_of(annotation_file), read_json(annotation_file)
     class_names, category_ids = _parse_categories(content["categories"], annotation_file)
     skeleton = _parse_skeleton(content["categories"])
     images = _parse_images(content.pop("images"), annotation_file, image_dirs)
@@ -69,8 +70,11 @@ def _read_dataset(annotation_file, image_dirs):
     object_offsets, objects, parts = read_annotations(content["annotations"], known, skipped)
     skipped.finish()
     records = FlatRecords(Images(*pack_names(images.paths), images.ids, images.sizes, object_offsets), objects, parts)
-    return Dataset(annotation_file, class_names, category_ids, annotation_file, records, skeleton=skeleton,
-                   has_ground_truth=not is_test_set(annotation_file))
+    dataset = Dataset(annotation_file, class_names, category_ids, annotation_file, records, skeleton=skeleton,
+                      has_ground_truth=not is_test_set(annotation_file))
+    coco_cache.save(dataset, coco_cache.Origin(stamp, images.folder, images.names, images.missing,
+                                               [images.skipped, skipped]))
+    return dataset
 
 
 # categories ---------------------------------------------------------------------------------------------------------
@@ -108,18 +112,23 @@ def _skeleton(names, edges):
 
 # images -------------------------------------------------------------------------------------------------------------
 class _ImageTable(NamedTuple):
-    """N good images, and the ids of those that are left out"""
+    """N good images; the ids of those that are left out; which folder they are in, and what it has not"""
 
     paths: list
+    names: list
     ids: np.ndarray
     sizes: np.ndarray
     bad_ids: set
+    folder: int
+    missing: list
+    skipped: Skipped
 
 
 def _parse_images(images, path, image_dirs):
     """Returns: _ImageTable"""
-    folder = _choose_folder(images, image_dirs)
-    good, bad_ids = {}, set()
+    number = _choose_folder(images, image_dirs)
+    folder = Folder(image_dirs[number])
+    good, bad_ids, missing = {}, set(), []
     skipped = Skipped("image", path, len(images), f"put the images into {folder.path}, or mend the file")
     for position, image in enumerate(images):
         image_id = image.get("id") if isinstance(image, dict) else None
@@ -129,29 +138,23 @@ def _parse_images(images, path, image_dirs):
             if image_id in good:
                 raise Unusable("its id appears twice", "image-id-twice")
             size = _parse_size(image)
-            good[image_id] = folder.resolve(image.get("file_name")), size
+            good[image_id] = folder.resolve(image.get("file_name")), image["file_name"], size
         except Unusable as e:
             skipped.add(image_id if is_id(image_id) else f"number {position + 1}", e)
             if is_id(image_id) and image_id not in good:
                 bad_ids.add(image_id)
+            if e.kind == "image-missing":
+                missing.append(image["file_name"])
     skipped.finish()
-    paths, sizes = zip(*good.values()) if good else ((), ())
-    return _ImageTable(list(paths), np.array(list(good), dtype=np.int64),
-                       np.array(sizes, dtype=np.int32).reshape(-1, 2), bad_ids)
+    paths, names, sizes = zip(*good.values()) if good else ((), (), ())
+    return _ImageTable(paths, names, np.array(list(good), dtype=np.int64),
+                       np.array(sizes, dtype=np.int32).reshape(-1, 2), bad_ids, number, missing, skipped)
 
 
 def _choose_folder(images, image_dirs):
-    """Returns: Folder, the first of the folders that has one of the first images; or else the first"""
-    folders = list(map(Folder, image_dirs))
+    """Returns: number of the first of the folders that has one of the first images; 0 where none has"""
     names = [image.get("file_name") for image in images[:PROBED] if isinstance(image, dict)]
-    return next((folder for folder in folders if any(_has(folder, name) for name in names)), folders[0])
-
-
-def _has(folder, name):
-    try:
-        return bool(folder.resolve(name))
-    except Unusable:
-        return False
+    return next((i for i, folder in enumerate(map(Folder, image_dirs)) if any(map(folder.has, names))), 0)
 
 
 def _parse_size(image):

@@ -31,6 +31,8 @@ class Folder:
         """
         if not isinstance(file_name, str) or not file_name or "\0" in file_name:
             raise Unusable(f"file_name is {file_name!r}", "image-name")
+        if suffixes == ("",) and file_name in self._list(self.path):    # as nearly all are
+            return f"{self.path}{os.sep}{file_name}"
         relative = os.path.normpath(file_name)
         if os.path.isabs(relative) or relative.split(os.sep)[0] == os.pardir:
             raise Unusable(f"file_name {file_name!r} leads out of {self.path}", "image-outside-folder")
@@ -40,6 +42,13 @@ class Folder:
             if base + suffix in names:
                 return os.path.join(folder, base + suffix)
         raise Unusable(f"there is no file {os.path.join(folder, base + suffixes[0])}", "image-missing")
+
+    def has(self, file_name: object) -> bool:
+        """Returns: whether `resolve` finds it"""
+        try:
+            return bool(self.resolve(file_name))
+        except Unusable:
+            return False
 
     def _list(self, folder):
         """Returns: set of the names of files in a folder; one listing is faster than a stat a file"""

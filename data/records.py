@@ -206,7 +206,30 @@ class Skipped:
     def __init__(self, kind, path, total, remedy="mend the file"):
         self.kind, self.path, self.total, self.remedy = kind, path, total, remedy
         self.count = 0
-        self.first = None
+        self.lines = []    # the first of what `add` was told
+
+    @classmethod
+    def repeated(cls, path, kind, total, count, lines):
+        """
+        Returns: Skipped, what was counted before, of which `lines` were said
+
+        Raises:
+            ValueError: it cannot be so
+        """
+        skipped = cls(str(kind), path, int(total))
+        skipped.count, skipped.lines = int(count), list(map(in_one_line, lines))
+        if not len(skipped.lines) <= skipped.count <= MAX_BAD_SHARE * skipped.total:
+            raise ValueError
+        return skipped
+
+    def say_again(self):
+        """Print what was printed when it was counted."""
+        for line in self.lines:
+            self._say(line)
+        self.finish()
+
+    def _say(self, line):
+        logger.warn(f"{self.path}: skipped {self.kind} {line}")
 
     def add(self, item, reason, image_id=None, bbox=None):
         """
@@ -221,9 +244,9 @@ class Skipped:
                                       image_id, bbox))
             return
         self.count += 1
-        self.first = self.first or f"{self.kind} {item}: {text}"
         if self.count <= MAX_BAD_LINES:
-            logger.warn(f"{self.path}: skipped {self.kind} {item}: {text}")
+            self.lines.append(f"{item}: {text}")
+            self._say(self.lines[-1])
 
     def finish(self):
         """Raises: UserError: more than a tenth of all were skipped"""
@@ -231,4 +254,4 @@ class Skipped:
             logger.warn(f"{self.path}: skipped {self.count} of {self.total} {self.kind}s in all")
         if self.count > MAX_BAD_SHARE * self.total:
             raise UserError(f"{self.path}: {self.count} of {self.total} {self.kind}s cannot be used, more than "
-                            f"{MAX_BAD_SHARE:.0%}, the first is {self.first}; {self.remedy}")
+                            f"{MAX_BAD_SHARE:.0%}, the first is {self.kind} {self.lines[0]}; {self.remedy}")
