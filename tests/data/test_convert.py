@@ -1,4 +1,5 @@
 """Whole folders: what COCO's reader and metrics make of them once they are converted; and the command itself."""
+import json
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from data.convert import __main__ as command, write
 from data.registry import load_datasets
 from data.segmentation import to_rle
 from metrics import find_metric
+from training_runs import SMALLEST, TINY, final_state, train_here
 
 WRITERS = {"yolo": write_yolo, "labelme": write_labelme, "voc": write_voc_xml, "cvat": write_cvat}
 # pixels: coordinates have a thousandth of one; the shares of YOLO's files have six digits, and CVAT's corners three
@@ -111,22 +113,30 @@ def source(tmp_path):
     return tmp_path / "source"
 
 
-def test_what_it_prints_last_trains(source, tmp_path, capsys):
-    words = shlex.split(run(capsys, "yolo", source, tmp_path / "my target").splitlines()[-1])
+def run_words(printed):
+    """Returns: list of str, the words of the config that the command prints last"""
+    words = shlex.split(printed.splitlines()[-1])
     assert words[0] == "./train.py"
+    return words[words.index("--config") + 1:]
+
+
+def test_what_it_prints_last_trains(source, tmp_path, capsys):
     cfg = new_config()
-    cfg.update_args(words[words.index("--config") + 1:])
+    cfg.update_args(run_words(run(capsys, "yolo", source, tmp_path / "my target")))
     train, val = [load_datasets(cfg, names) for names in (cfg.DATA.TRAIN, cfg.DATA.VAL)]
     assert (len(train[0].records), len(val[0].records)) == (9, 1)
 
 
+def with_masks(images):
+    """The same images, with a triangle for each object that has a box alone."""
+    return [image._replace(objects=[truth._replace(polygon=truth.polygon or [*truth.box, truth.box[0], truth.box[3]])
+                                    for truth in image.objects]) for image in images]
+
+
 @pytest.mark.parametrize("with_polygons", [True, False])
 def test_where_objects_lack_masks_no_masks_are_trained(tmp_path, capsys, with_polygons):
-    images = random_images(0, 3, polygons=False)
-    if with_polygons:
-        images = [image._replace(objects=[t._replace(polygon=[*t.box, t.box[0], t.box[3]]) for t in image.objects])
-                  for image in images]
-    write_yolo(tmp_path / "source", images)
+    images = random_images(0, 3)
+    write_yolo(tmp_path / "source", with_masks(images) if with_polygons else images)
     assert ("MODE_MASK=False" in run(capsys, "yolo", tmp_path / "source", tmp_path / "target")) is not with_polygons
 
 
@@ -190,3 +200,14 @@ def test_nothing_that_can_be_used_is_one_line(tmp_path):
     assert "no object in it" in message_of("yolo", tmp_path / "source", tmp_path / "target")
     assert "not a folder" in message_of("yolo", tmp_path / "source" / "data.yaml", tmp_path / "target")
     assert os.listdir(tmp_path) == ["source"]
+
+
+@pytest.mark.slow
+def test_a_folder_of_labelme_is_trained_on_for_20_steps_and_evaluated(tmp_path, capsys):
+    write_labelme(tmp_path / "source", with_masks(random_images(0, 12)))
+    words = run_words(run(capsys, "labelme", tmp_path / "source", tmp_path / "target", "--val", 0.25))
+    train_here(["--logdir", tmp_path / "run", "--config", *TINY, *SMALLEST, *words])
+    assert final_state(tmp_path / "run")[0] == 20
+    with open(tmp_path / "run" / "eval.json") as f:
+        report = json.load(f)["val"]
+    assert report["step"] == 20 and report["bbox"].keys() == report["segm"].keys() and report["bbox"]["AP"] is not None
