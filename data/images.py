@@ -1,15 +1,16 @@
 """Reading an image file, and resizing an image."""
-from common import UserError, silenced_native
+from common import UserError
 
 import cv2
-import numpy as np
+
+from data.decode import Undecodable, decode, turn
 
 
 def load_image(path, size=None):
     """
-    Read an image file as a person sees it: turned and mirrored as its EXIF orientation says. Where it was annotated as
-    its pixels are stored, which its annotated size tells, it is read so. Where both have that size, as with square
-    images and those that are upside down, it is turned.
+    Read an image file as a person sees it: see `data.decode`, and turned and mirrored as its EXIF orientation says.
+    Where it was annotated as its pixels are stored, which its annotated size tells, it is read so. Where both have that
+    size, as with square images and those that are upside down, it is turned.
 
     Args:
         path (str)
@@ -22,10 +23,13 @@ def load_image(path, size=None):
         UserError: the file cannot be read, is cut short or is no image, or is of another size than annotated
     """
     content = _read(path)
-    image = _decode(path, content, cv2.IMREAD_COLOR)
+    try:
+        stored, orientation = decode(content)
+    except Undecodable as e:
+        raise UserError(f"{path}: {e}") from None
+    image = turn(stored, orientation)
     if size is None or image.shape[:2] == tuple(size):
         return image
-    stored = _decode(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if stored.shape[:2] == tuple(size):
         return stored
     raise UserError(f"{path}: {image.shape[1]} pixels wide and {image.shape[0]} high, but annotated as {size[1]} wide "
@@ -34,22 +38,10 @@ def load_image(path, size=None):
 
 def _read(path):
     try:
-        return np.fromfile(path, dtype=np.uint8)
+        with open(path, "rb") as f:
+            return f.read()
     except OSError as e:
         raise UserError(f"{path}: cannot be read ({e.strerror}); check the path") from None
-
-
-def _decode(path, content, flags):
-    """Returns: uint8 (h, w, 3) of the bytes of a file; `flags` are those of cv2.imdecode"""
-    try:
-        # libpng and libjpeg print lines of their own on a broken file; unlike imread, imdecode refuses a cut JPEG
-        with silenced_native():
-            image = cv2.imdecode(content, flags) if content.size else None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise UserError(f"{path}: not a whole image file that OpenCV reads; replace it")
-    return image
 
 
 def resize_shape(height, width, short_edge, max_size):
