@@ -55,6 +55,7 @@ mutants: $(VENV)/ready
 # 10,000 broken annotation files, which must be read, or refused in one line
 fuzz: $(VENV)/ready
 	PYTHONPATH=. $(BIN)/python tests/fuzz_annotations.py --cases 10000 --seed 0
+	PYTHONPATH=. $(BIN)/python tests/fuzz_images.py --cases 5000 --seed 0
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.train_step

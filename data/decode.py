@@ -46,17 +46,15 @@ def decode(content):
     Raises:
         Undecodable
     """
-    header = _open_header(content)
-    orientation = 1
-    if header is None:
-        image = _decode_unknown(content)
-    else:
-        _check_size(header)
-        orientation = _orientation(header)
-        image = _decode_known(header, content)
+    with silenced_native():    # libpng and libjpeg print lines of their own on a broken file
+        header = _open_header(content)
+        image = _decode_unknown(content) if header is None else _decode_known(header, content)
     if image is None:
         raise Undecodable("not a whole image file that OpenCV or Pillow reads; replace it")
-    if header is not None and header.format == "TIFF":    # both turn it
+    if header is None:
+        return image, 1
+    orientation = _orientation(header)
+    if header.format == "TIFF":    # both turn it
         image = turn(image, {6: 8, 8: 6}.get(orientation, orientation))
     return image, orientation
 
@@ -110,6 +108,7 @@ def _is_for_pillow(header):
 
 def _decode_known(header, content):
     """Returns: uint8 (h, w, 3) BGR, or None where the file is not whole"""
+    _check_size(header)
     if _is_for_pillow(header):
         return _decode_by_pillow(header)
     image = _decode_by_opencv(content, cv2.IMREAD_COLOR)
@@ -141,11 +140,9 @@ def _decode_by_pillow(header):
 
 
 def _decode_by_opencv(content, flags):
-    try:
-        # libpng and libjpeg print lines of their own on a broken file; unlike imread, imdecode refuses a cut JPEG
-        with silenced_native():
-            content = np.frombuffer(content, dtype=np.uint8)
-            return cv2.imdecode(content, flags | cv2.IMREAD_IGNORE_ORIENTATION) if content.size else None
+    array = np.frombuffer(content, dtype=np.uint8)
+    try:    # unlike imread, imdecode refuses a cut JPEG
+        return cv2.imdecode(array, flags | cv2.IMREAD_IGNORE_ORIENTATION) if content else None
     except cv2.error:
         return None
 

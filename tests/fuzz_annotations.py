@@ -7,26 +7,19 @@ Each must be read, with what cannot be used skipped and named, or be refused in 
 some seconds or a gibibyte, and a file opened outside of the data set's folder are failures. A case follows from the
 seed and its number, so `--first 1234 --cases 1` tries one again.
 """
-import argparse
-import collections
 import contextlib
-import multiprocessing
+import functools
 import os
-import pathlib
-import resource
 import shutil
 import sys
-import tempfile
-import time
 import traceback
 from unittest import mock
 
 from common import UserError
 
 import numpy as np
-import tabulate
-import tqdm
 
+import fuzzing
 from annotation_mutations import mutate
 from coco_folder import make_content, write
 from coco_truth import make_truth
@@ -197,57 +190,10 @@ class Fuzzer:
             (source / path).write_bytes(mutate(content, rng, str(self.secret)) if position in broken else content)
 
 
-# processes ----------------------------------------------------------------------------------------------------------
-def work(seed, numbers, connection):
-    """Run cases in this process, with a limit of memory, and send what each comes to"""
-    os.close(1)
-    used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, used + BYTES))
-    with tempfile.TemporaryDirectory() as folder:
-        fuzzer = Fuzzer(pathlib.Path(folder), seed)
-        connection.send("ready")
-        for number in numbers:
-            connection.send((number, *fuzzer.run(number)))
-
-
 def run_all(seed, numbers):
-    """Yields: (number, name, outcome) of all cases, whatever a process dies of"""
-    left = list(numbers)
-    while left:
-        ours, theirs = multiprocessing.Pipe()
-        process = multiprocessing.get_context("fork").Process(target=work, args=(seed, left, theirs), daemon=True)
-        process.start()
-        theirs.close()
-        with contextlib.suppress(EOFError):
-            assert ours.recv() == "ready"
-            while left and ours.poll(SECONDS):
-                yield ours.recv()
-                left.pop(0)
-        if left:
-            process.kill()
-            process.join()
-            name = list(FORMATS)[left[0] % len(FORMATS)]
-            yield left.pop(0), name, f"no answer within {SECONDS} s, or died with {process.exitcode}"
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--cases", type=int, default=10_000)
-    parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    numbers, counts, failures, start = range(args.first, args.first + args.cases), collections.Counter(), 0, time.time()
-    for number, name, outcome in tqdm.tqdm(run_all(args.seed, numbers), "cases", args.cases, disable=None):
-        is_fine = outcome in ("read", "refused")
-        counts[name, outcome if is_fine else "failed"] += 1
-        if not is_fine:
-            failures += 1
-            print(f"case {number}, {name}: {outcome}")
-    kinds = ("read", "refused", "failed")
-    print(tabulate.tabulate([[name, *(counts[name, kind] for kind in kinds)] for name in FORMATS], ["", *kinds]))
-    print(f"{args.cases} cases in {time.time() - start:.0f} s")
-    sys.exit(failures > 0)
+    """Yields: (number, name, outcome) of all cases, see `fuzzing.run_all`"""
+    return fuzzing.run_all(functools.partial(Fuzzer, seed=seed), list(FORMATS), numbers, SECONDS, BYTES)
 
 
 if __name__ == "__main__":
-    main()
+    fuzzing.main(run_all, list(FORMATS), num_cases=10_000)

@@ -29,7 +29,7 @@ ROOT_FILES = ["common.py", "config.py", "eval.py", "predict.py", "train.py"]
 MAX_FILE, MAX_FUNCTION = 400, 60    # lines
 # tests of more than a file
 END_TO_END = {"tests/test_structure.py", "tests/test_mutants.py", "tests/test_fuzz_annotations.py",
-              "tests/distributed/test_jobs.py", "tests/modeling/test_golden.py",
+              "tests/test_fuzz_images.py", "tests/distributed/test_jobs.py", "tests/modeling/test_golden.py",
               "tests/modeling/test_golden_torchvision.py", "tests/training/test_checkpoint_kills.py"}
 
 
