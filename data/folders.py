@@ -2,6 +2,8 @@
 import os
 from collections.abc import Sequence
 
+from common import UserError
+
 from data.records import Unusable
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp",
@@ -59,3 +61,23 @@ class Folder:
             except OSError:
                 self._listings[folder] = set()
         return self._listings[folder]
+
+
+def read_lines(path: str, remedy: str) -> list[str]:
+    """
+    Args:
+        remedy: what to do where the file cannot be read
+
+    Returns:
+        the lines of a text, without those that are empty and without space around them
+
+    Raises:
+        UserError: it cannot be read, or is not UTF-8
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as f:
+            return [line.strip() for line in f if line.strip()]
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read ({e.strerror}); {remedy}") from None
+    except ValueError:
+        raise UserError(f"{path}: not a text in UTF-8; save it as one") from None

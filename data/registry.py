@@ -8,19 +8,21 @@ from data.coco import load_coco
 from data.coco_files import has_coco
 from data.flat_records import FlatRecords
 from data.records import Dataset
+from data.visual_genome import VISUAL_GENOME_NAMES, load_visual_genome
 from data.voc import VOC_NAMES, is_voc_folder, load_voc, load_voc_folder
 
 _LOADERS = {}
 
 
-def register(name: str, loader: Callable[[str, str], Dataset]):
+def register(name: str, loader: Callable[..., Dataset], options: Callable[..., dict] = lambda cfg: {}):
     """
     Make a data set known by a name, which DATA.TRAIN and DATA.VAL then take. A name registered again is replaced.
 
     Args:
         loader: from the folder, which is DATA.BASEDIR unless the name is given with another, and the name
+        options: from the config to what the loader takes besides, by name
     """
-    _LOADERS[name] = loader
+    _LOADERS[name] = loader, options
 
 
 def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
@@ -28,7 +30,7 @@ def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
     Load data sets that share their categories.
 
     Args:
-        cfg (AttrDict): DATA.BASEDIR is read
+        cfg (AttrDict): DATA.BASEDIR is read, and what a registered name asks for
         names: registered names, or those of data sets in the format of COCO or of VOC, below DATA.BASEDIR;
             FOLDER/NAME is NAME in a folder of its own, absolute or below DATA.BASEDIR
 
@@ -40,7 +42,7 @@ def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
     """
     basedir = os.path.expanduser(cfg.DATA.BASEDIR)
     names = [os.path.expanduser(name) for name in names]
-    datasets = [_load(basedir, name) for name in names]
+    datasets = [_load(cfg, basedir, name) for name in names]
     for dataset, name, label in zip(datasets, names, _labels(basedir, names)):
         dataset.records = FlatRecords.of(dataset.records)
         _check_labels(dataset)
@@ -77,10 +79,11 @@ def fill_categories(cfg, datasets: list[Dataset], may_be_fewer: bool = False):
         cfg.DATA.CATEGORY_IDS = dataset.category_ids
 
 
-def _load(basedir, name):
+def _load(cfg, basedir, name):
     folder, base = os.path.split(os.path.join(basedir, name))
     if base in _LOADERS:
-        return _LOADERS[base](folder, base)
+        loader, options = _LOADERS[base]
+        return loader(folder, base, **options(cfg))
     if is_voc_folder(folder) and not has_coco(basedir, name):
         return load_voc_folder(folder, base)
     return load_coco(basedir, name, registered=sorted(_LOADERS))
@@ -137,3 +140,6 @@ register("shapes_train", _load_shapes)
 register("shapes_val", _load_shapes)
 for _name in VOC_NAMES:
     register(_name, load_voc)
+for _name in VISUAL_GENOME_NAMES:
+    register(_name, load_visual_genome, lambda cfg: {"vocabulary": cfg.DATA.VG_VOCABULARY,
+                                                     "num_classes": cfg.DATA.VG_NUM_CLASSES})

@@ -17,7 +17,7 @@ from common import UserError
 import numpy as np
 
 from data import safe_xml
-from data.folders import IMAGE_SUFFIXES, Folder
+from data.folders import IMAGE_SUFFIXES, Folder, read_lines
 from data.headers import image_size
 from data.records import Dataset, Record, Skipped, Unusable
 
@@ -98,7 +98,7 @@ def _find_files(folder, split):
 
 def _read_list(path):
     """Returns: list of str, the names of images in a list"""
-    names = listed_names(_read_lines(path, _other_lists(path)))
+    names = listed_names(read_lines(path, _other_lists(path)))
     if not names:
         raise UserError(f"{path}: it names no image; write the name of an image without its suffix on each line")
     return names
@@ -120,22 +120,11 @@ def _other_lists(path):
     return f"{known}write the name of an image without its suffix on each line of such a file"
 
 
-def _read_lines(path, remedy):
-    """Returns: list of str, the lines that are not empty"""
-    try:
-        with open(path, encoding="utf-8-sig") as f:
-            return [line.strip() for line in f if line.strip()]
-    except OSError as e:
-        raise UserError(f"{path}: cannot be read ({e.strerror}); {remedy}") from None
-    except ValueError:
-        raise UserError(f"{path}: not a text in UTF-8; save it as one") from None
-
-
 def _find_classes(folder, files):
     """Returns: tuple of str"""
     path = os.path.join(folder, CLASSES_FILE)
     if os.path.isfile(path):
-        names = dict.fromkeys(_read_lines(path, "check its permissions"))
+        names = dict.fromkeys(read_lines(path, "check its permissions"))
     else:
         names = sorted(set().union(*map(_classes_of, _annotation_files(files.annotations.path))))
     if not names:

@@ -8,9 +8,9 @@ what `curves` draws.
 import common  # noqa: F401  (prepares TensorFlow before anything else imports it)
 from common import UserError
 
-from metrics import coco, voc
+from metrics import coco, visual_genome, voc
 
-BY_NAME = {"coco": coco, "voc": voc}
+BY_NAME = {"coco": coco, "voc": voc, "visual_genome": visual_genome}
 
 
 def find_metric(dataset):

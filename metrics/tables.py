@@ -20,10 +20,17 @@ def overall_table(comparisons, names):
                   for kind, comparison in comparisons.items() if names[0] in comparison.metrics], ["percent", *names])
 
 
-def class_table(comparisons):
-    """Returns: str, of comparisons as above, a row for each class, with columns of their `per_class`"""
+def class_table(comparisons, class_names=None):
+    """
+    Args:
+        comparisons (dict): as above
+        class_names: of the classes that have a row, all if None
+
+    Returns:
+        str: with columns of their `per_class`
+    """
     per_class = {kind: comparison.per_class for kind, comparison in comparisons.items()}
-    class_names = comparisons["bbox"].class_names
+    class_names = comparisons["bbox"].class_names if class_names is None else class_names
     columns = [(kind, name) for kind in comparisons for name in next(iter(per_class[kind].values()), ())]
     return table([[class_name, *(percent(per_class[kind][class_name][name]) for kind, name in columns)]
                   for class_name in class_names], ["class", *map(" ".join, columns)])

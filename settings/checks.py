@@ -164,5 +164,5 @@ def _check_training(flat):
     _check(len(schedule) > 0 and list(schedule) == sorted(set(schedule)) and schedule[0] > 0,
            f"TRAIN.LR_SCHEDULE={schedule} must be growing numbers of steps, the last of which ends the training")
     _check_range(flat, "TRAIN.IMS_PER_GPU TRAIN.STEPS_PER_EPOCH TRAIN.EVAL_PERIOD TRAIN.CHECKPOINT_PERIOD "
-                       "TRAIN.MAX_TO_KEEP", 1)
+                       "TRAIN.MAX_TO_KEEP DATA.VG_NUM_CLASSES", 1)
     _check_range(flat, "TRAIN.NUM_GPUS TRAIN.WARMUP TRAIN.CHECKPOINT_MINUTES TRAIN.SEED DATA.NUM_WORKERS", 0)

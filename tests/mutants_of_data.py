@@ -193,4 +193,18 @@ BREAKS = {
          "tests/metrics/test_voc.py"),
         ("order = np.lexsort([-found.scores, found.labels])",
          "order = np.lexsort([-np.arange(len(results)), -found.scores, found.labels])",
-         "tests/metrics/test_voc.py")]}
+         "tests/metrics/test_voc.py")],
+    "data/visual_genome.py": [
+        ('return {0: "val", 1: "test"}.get(image_id % NUM_PARTS, "train")',
+         'return {0: "val", 2: "test"}.get(image_id % NUM_PARTS, "train")',
+         "tests/data/test_visual_genome.py"),
+        ("return objects[np.sort(order[is_first])]",
+         "return objects",
+         "tests/data/test_visual_genome.py"),
+        ("return tuple(words[0] for words in classes), dict(reversed(pairs))",
+         "return tuple(words[0] for words in classes), dict(pairs)",
+         "tests/data/test_visual_genome.py")],
+    "metrics/visual_genome.py": [
+        ("metrics = _means(areas[:, counts > 0], counts[counts > 0])",
+         "metrics = _means(np.nan_to_num(areas), np.maximum(counts, 1))",
+         "tests/metrics/test_visual_genome.py")]}
