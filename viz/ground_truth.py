@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pycocotools.mask as mask_utils
 
-from data.mapper import CROWD_LABEL
+from data.augment import CROWD_LABEL
 from data.segmentation import to_rle
 from inference.masks import paste_mask
 from viz.drawing import draw_box, draw_dashed_box, draw_label, draw_mask, enlarge, instance_color, line_width
