@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 
@@ -11,6 +12,8 @@ from coco_folder import HEIGHT, WIDTH, write_image
 from config import new_config
 from data import records, voc
 from data.voc import VOC_CLASS_NAMES, load_voc, load_voc_folder
+from predict import evaluate_model
+from training_runs import SMALLEST, TINY, final_state, train_here
 from voc_folder import make_object, make_xml, write_images, write_voc
 
 
@@ -250,3 +253,19 @@ def test_a_file_that_is_too_large_is_not_parsed(monkeypatch, tmp_path, warnings)
     monkeypatch.setattr(voc.safe_xml, "MAX_BYTES", 1000)
     load(tmp_path, make_xml(make_object(), file_name="x" * 1000))
     assert "bytes, more than 1000" in warnings[0]
+
+
+# training ---------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_a_folder_is_trained_on_for_20_steps_and_evaluated(tmp_path):
+    folder, logdir = tmp_path / "mine", tmp_path / "run"
+    write_images(folder, 6, make_xml(make_object("dog", (20, 5, 60, 50)), make_object(difficult=1)))
+    write_images(folder, 3, make_xml(make_object("dog", (20, 5, 60, 50)), make_object(difficult=1)), split="val")
+    words = [f"DATA.TRAIN={folder}/train", f"DATA.VAL={folder}/val", "MODE_MASK=False"]
+    train_here(["--logdir", logdir, "--config", *TINY, *SMALLEST, *words])
+    assert final_state(logdir)[0] == 20
+    with open(logdir / "eval.json") as f:
+        report = json.load(f)["mine_val"]
+    assert report["step"] == 20 and 0 <= report["bbox"]["VOC07"] <= 1 and {"AP", "AP50", "VOC10"} <= set(report["bbox"])
+    evaluated = evaluate_model(str(logdir), [], str(tmp_path / "out.json"))["mine_val"]["bbox"]
+    assert evaluated == report["bbox"] and json.loads((tmp_path / "out.json").read_text())
