@@ -1,14 +1,13 @@
 """
 The training dataflow: from records of images to padded batches, prepared in worker processes.
 
-    _Order -> _Workers (TrainMapper, Replacing) -> _Samples -> _Batches -> TrainDataFlow
+    Order -> _Workers (TrainMapper, Replacing) -> _Samples -> _Batches -> TrainDataFlow
 
 Every image travels with its place in the order and with the seed of its random choices, and what takes the place of a
 bad file follows from them. So the stream of batches is the same whatever the number of workers, can be entered at any
 batch, and can be dealt out to any number of processes.
 """
 import atexit
-import collections
 import contextlib
 import dataclasses
 import heapq
@@ -18,13 +17,13 @@ import signal
 from common import UserError
 
 import numpy as np
-from tensorpack.dataflow import DataFlow, DataFlowTerminated, MapData, MultiProcessMapData, ProxyDataFlow
+from tensorpack.dataflow import DataFlowTerminated, MapData, MultiProcessMapData, ProxyDataFlow
 from tensorpack.utils import logger
 
 from data.augment import make_policy
 from data.batch import collate
 from data.flat_records import FlatRecords, records_with_masks, records_with_objects, without_difficult
-from data.grouping import WINDOW, aspect_ratios, like_shapes
+from data.grouping import Order, aspect_ratios
 from data.mapper import TrainMapper
 from data.replacement import Failure, Replacing
 from data.workers import prepare_worker
@@ -60,7 +59,7 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
                          datasets[0].skeleton)
     prepare = Replacing(mapper.make_sample, records, ratios)
     batch_size, num_workers = cfg.TRAIN.IMS_PER_GPU, cfg.DATA.NUM_WORKERS
-    flow = _Order(ratios, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks, earlier_batches)
+    flow = Order(ratios, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks, earlier_batches)
     if num_workers > 0:
         # enough in flight to keep all workers busy while a batch is collected; each image takes a few MB
         flow = _Workers(flow, num_workers, prepare, buffer_size=max(4 * num_workers, 2 * batch_size))
@@ -82,60 +81,6 @@ def _training_records(cfg, datasets):
         raise UserError(f"{files}: no image to train on; annotate objects, or set DATA.FILTER_EMPTY=False to train "
                         "on images without any")
     return records
-
-
-class _Order(DataFlow):
-    """
-    Endless [index, number of a record, seed]: each pass over the records is shuffled anew, and each image gets a new
-    seed.
-
-    They come in groups of `group_size` images of like shape. Of these groups the stream has every `step`-th, from
-    number `start` on. Before them `earlier` groups were taken: a list of their sizes, and how many of each.
-
-    A group has images of one pass, but for those few that were left over from the pass before.
-    """
-
-    def __init__(self, ratios, seed, group_size, start, step, earlier=()):
-        self._ratios = ratios
-        self._seed = seed
-        self._group_size = group_size
-        self._start, self._step = start, step
-        self._earlier = earlier
-
-    def reset_state(self):
-        windows, waiting = self._windows(), collections.deque()
-        for size, number in self._earlier:
-            collections.deque(itertools.islice(self._groups(windows, waiting, size), number), maxlen=0)
-        groups = itertools.islice(
-            self._groups(windows, waiting, self._group_size), self._start, None, self._step)
-        pairs = itertools.chain.from_iterable(groups)
-        self._stream = ([index, i, seed] for index, (i, seed) in enumerate(pairs))
-
-    def __iter__(self):
-        return self._stream
-
-    def _groups(self, windows, waiting, size):
-        """
-        Yields: groups of `size` of the images in `windows`, of like shapes; `waiting` has those that are in none yet
-        """
-        while True:
-            while len(waiting) < size:
-                waiting.extend(next(windows))
-            images = list(waiting)
-            order = like_shapes(self._ratios[[i for i, _ in images]], size)
-            waiting.clear()
-            waiting.extend(images[place] for place in order.tolist())
-            while len(waiting) >= size:
-                yield [waiting.popleft() for _ in range(size)]
-
-    def _windows(self):
-        """Yields: lists of the number of a record and a seed, of WINDOW images, fewer at the end of a pass"""
-        for epoch in itertools.count():
-            rng = np.random.default_rng([self._seed, epoch])
-            order = rng.permutation(len(self._ratios))
-            seeds = rng.integers(2**63, size=len(self._ratios))
-            images = list(zip(order.tolist(), seeds.tolist()))
-            yield from (images[start:start + WINDOW] for start in range(0, len(images), WINDOW))
 
 
 def _kill(processes):

@@ -92,6 +92,7 @@ def kinds():
         "tiff fax": Kind(encode(bits, "TIFF", compression="group4"), np.asarray(bits.convert("RGB"))),
         "tiff tiled": Kind(tiled_tiff(rgb), rgb),
         "tiff tiled 16": Kind(tiled_tiff(rgb * np.uint16(257)), rgb),
+        "tiff tiled grey 16": Kind(tiled_tiff(grey * np.uint16(257)), grey3),
         "tiff pages": Kind(encode(colour, "TIFF", save_all=True, append_images=[colour.rotate(180)]), rgb),
         "tiff grey 16": Kind(encode(Image.fromarray(grey * np.uint16(257)), "TIFF"), grey3),
         "tiff 16": Kind(with_opencv(rgb * np.uint16(257), ".tiff"), rgb),
@@ -115,15 +116,15 @@ def over_white(rgb, alpha):
 
 
 def tiled_tiff(image, tile=16):
-    """Returns: bytes of a TIFF without compression whose pixels (h, w, 3) lie in square tiles"""
-    height, width, channels = image.shape
+    """Returns: bytes of a TIFF without compression whose pixels, (h, w, 3) or (h, w), lie in square tiles"""
+    height, width, channels = np.atleast_3d(image).shape
     tiles = [np.ascontiguousarray(image[y:y + tile, x:x + tile]).tobytes()
              for y in range(0, height, tile) for x in range(0, width, tile)]
-    fields = {256: [width], 257: [height], 258: [8 * image.itemsize] * channels, 259: [1], 262: [2], 277: [channels],
+    fields = {256: [width], 257: [height], 258: [8 * image.itemsize] * channels, 259: [1], 262: [1 if channels == 1 else 2], 277: [channels],
               322: [tile], 323: [tile], 324: [0] * len(tiles), 325: [len(part) for part in tiles]}
     entries, arrays = b"", b""
     arrays_at = 8 + 2 + 12 * len(fields) + 4
-    pixels_at = arrays_at + 2 * channels + 8 * len(tiles)
+    pixels_at = arrays_at + 2 * channels * (channels > 1) + 8 * len(tiles)
     fields[324] = [pixels_at + i * len(tiles[0]) for i in range(len(tiles))]
     for tag, values in fields.items():
         is_short = tag < 300

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from coco_folder import HEIGHT, WIDTH, make_content
-from data.dataflow import _Order
-from data.grouping import WINDOW, like_shapes
+from data.grouping import WINDOW, Order, like_shapes
 from streams import start, take
 
 RATIOS = st.lists(st.sampled_from([0.5, 0.75, 1.0, 4 / 3, 1.5, 3.0]), max_size=40)
@@ -45,7 +44,7 @@ def test_only_what_came_last_is_in_no_group(ratios, size):
 # in the stream ----------------------------------------------------------------------------------------------------
 def numbers(ratios, size, count):
     """Numbers of the records in the first `count` groups"""
-    order = _Order(np.array(ratios), 0, size, 0, 1)
+    order = Order(np.array(ratios), 0, size, 0, 1)
     order.reset_state()
     return np.array([number for _, number, _ in take(order, count * size)]).reshape(-1, size)
 
