@@ -46,14 +46,16 @@ def find(basedir: str, name: str, registered: Sequence[str] = ()) -> Found:
     folder, base = os.path.split(os.path.join(basedir, name))
     has_folder = os.sep in name
     if not os.path.isdir(folder):
-        raise UserError(f"data set {name}: {folder} is not a folder; correct the path" if has_folder else
+        raise UserError(f"data set {name}: {folder} is not a folder; correct the path, which is absolute or goes from "
+                        f"DATA.BASEDIR={basedir}" if has_folder else
                         f"DATA.BASEDIR={basedir} is not a folder; set it to the folder that holds data set {name}")
     tried = []
     for place, plain, file in _candidates(basedir, name):
         path = os.path.join(place, file)
         if os.path.isfile(path):
             return Found(path, _image_dirs(place, plain, path))
-        tried.append(file)
+        if not os.path.isabs(plain):
+            tried.append(file)
     path = _only_json(name, os.path.join(folder, base))
     if path:
         return Found(path, _dirs_beside(path))
@@ -104,7 +106,7 @@ def _dirs_beside(path):
     beside = _image_dirs(folder, name, path)
     if os.path.basename(folder) != "annotations":
         return beside
-    return [*_image_dirs(os.path.dirname(folder), name, path)[:-1], os.path.dirname(folder), *beside]
+    return [*_image_dirs(os.path.dirname(folder), name, path)[:-1], *beside]
 
 
 def _image_dirs(place, name, annotation_file):
@@ -113,7 +115,8 @@ def _image_dirs(place, name, annotation_file):
     names = dict.fromkeys([name, plain, IMAGES_OF.get(plain, plain)])
     folders = [folder for n in names for folder in (n, f"images/{n}")]
     paths = [os.path.join(place, folder) for folder in [*folders, "images"]]
-    return [*filter(os.path.isdir, paths), os.path.dirname(annotation_file)]
+    # names of images may have the folder of the split in them
+    return [*filter(os.path.isdir, paths), *dict.fromkeys([place, os.path.dirname(annotation_file)])]
 
 
 def read_json(path: str) -> dict:

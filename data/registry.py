@@ -86,7 +86,22 @@ def _load(cfg, basedir, name):
         return loader(folder, base, **options(cfg))
     if is_voc_folder(folder) and not has_coco(basedir, name):
         return load_voc_folder(folder, base)
-    return load_coco(basedir, name, registered=sorted(_LOADERS))
+    try:
+        return load_coco(basedir, name, registered=sorted(_LOADERS))
+    except UserError:
+        _refuse_convertible(name, os.path.join(basedir, name))
+        raise
+
+
+def _refuse_convertible(name, folder):
+    """Raises: UserError: a data set that was named by its folder is in a format that `data.convert` knows"""
+    from data.convert import formats, source  # only imported when used
+    if not os.path.isdir(folder):
+        return
+    guessed = formats.guess(source.Source(folder))
+    if guessed not in (None, formats.COCO):
+        raise UserError(f"data set {name}: it looks like {guessed}; convert it: python -m data.convert {guessed} "
+                        f"{folder} TARGET") from None
 
 
 def _labels(basedir, names):

@@ -10,6 +10,7 @@ from data.convert import cvat, labelme, voc, yolo
 from data.records import Unusable
 
 FORMATS = {"yolo": yolo, "labelme": labelme, "voc": voc, "cvat": cvat}
+COCO = "coco"
 MAX_SNIFFED = 20    # json files that are looked into
 
 
@@ -28,13 +29,20 @@ def read(name, source, left_out):
     """
     if FORMATS[name].looks_like(source):
         return FORMATS[name].read(source, left_out)
-    for other, module in FORMATS.items():
-        if other != name and module.looks_like(source):
-            raise UserError(f"{source.folder}: it is not {name}, but looks like {other}; give that as FORMAT")
-    if _is_coco(source):
+    other = guess(source)
+    if other == COCO:
         raise UserError(f"{source.folder}: it looks like COCO's format already; "
                         f"train with DATA.BASEDIR={source.folder}")
+    if other:
+        raise UserError(f"{source.folder}: it is not {name}, but looks like {other}; give that as FORMAT")
     raise UserError(f"{source.folder}: it has no annotations of format {name}; give the folder of the export, unpacked")
+
+
+def guess(source):
+    """Returns: str, what the source looks like, COCO or one of FORMATS; None for nothing that is known"""
+    if _is_coco(source):
+        return COCO
+    return next((name for name, module in FORMATS.items() if module.looks_like(source)), None)
 
 
 def _is_coco(source):

@@ -106,6 +106,13 @@ def test_common_layouts_are_found(tmp_path, annotations, images):
     assert record.file_name == str(tmp_path / images.format("train") / "1.jpg")
 
 
+def test_names_of_images_may_have_the_folder_of_the_split(tmp_path):
+    content = make_content(1)
+    content["images"][0]["file_name"] = "train/1.jpg"
+    write(tmp_path, content, images=".")
+    assert coco.load_coco(str(tmp_path), "train").records[0].file_name == str(tmp_path / "train" / "1.jpg")
+
+
 def test_images_may_lie_beside_the_annotations(tmp_path):
     write(tmp_path, make_content(1), annotations="{}.json", images=".")
     assert coco.load_coco(str(tmp_path), "train").records[0].file_name == str(tmp_path / "1.jpg")

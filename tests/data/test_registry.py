@@ -5,6 +5,7 @@ import pytest
 import data
 from coco_folder import make_content, write
 from config import new_config
+from convert_folders import random_images, write_cvat, write_labelme, write_yolo
 from data import registry
 
 
@@ -33,6 +34,19 @@ def test_a_registered_loader_is_called_with_basedir_and_name(cfg, tmp_path, monk
     data.register("mine", lambda basedir, name: data.Dataset(name, ("a",), (1,), basedir, []))
     (dataset,) = data.load_datasets(cfg, ["mine"])
     assert (dataset.name, dataset.annotation_file) == ("mine", str(tmp_path))
+
+
+@pytest.mark.parametrize("kind, write_folder", [("yolo", write_yolo), ("labelme", write_labelme), ("cvat", write_cvat)])
+def test_a_folder_of_another_format_is_refused_with_what_converts_it(cfg, tmp_path, kind, write_folder):
+    write_folder(tmp_path / "mine", random_images(0, 2))
+    with pytest.raises(UserError, match=f"looks like {kind}; convert it: python -m data.convert {kind} .*mine TARGET"):
+        data.load_datasets(cfg, [str(tmp_path / "mine")])
+
+
+def test_a_folder_that_is_missing_is_said_without_another_path_in_it(cfg, tmp_path):
+    with pytest.raises(UserError) as error:
+        data.load_datasets(cfg, [str(tmp_path / "nowhere")])
+    assert f"annotations/instances_{tmp_path}" not in str(error.value)
 
 
 @pytest.mark.parametrize("label", [0, 3, -1])
