@@ -66,8 +66,9 @@ def test_a_file_is_named_after_what_it_is(make_config, path):
 
 
 @pytest.mark.parametrize("path, model", [
-    ("configs/R50-FPN-Mask-1x.cfg", "R50-FPN"), ("configs/R50-C4-Mask-1x.cfg", "R50-C4"),
-    ("configs/R50-FPN-Cascade-Mask-1x.cfg", "R50-FPN-Cascade"), ("configs/R50-FPN-GN-Mask-2x.cfg", "R50-FPN-GN")])
+    ("configs/R50-C4-Mask-1x.cfg", "R50-C4"), ("configs/R50-FPN-GN-Mask-2x.cfg", "R50-FPN-GN"),
+    *(pytest.param(*case, marks=pytest.mark.slow) for case in (
+        ("configs/R50-FPN-Mask-1x.cfg", "R50-FPN"), ("configs/R50-FPN-Cascade-Mask-1x.cfg", "R50-FPN-Cascade")))])
 def test_a_network_has_the_variables_of_the_zoos_model(path, model, golden):
     cfg = finalized_config(f"@{os.path.join(ROOT, path)}", num_classes=80, tiny=False)
     with open(f"{golden}/{model}.variables.json", encoding="utf-8") as f:

@@ -8,7 +8,7 @@ import data
 from config import new_config
 from data.check import anchors
 from data.check.split import make_split
-from modeling.anchors import grid_anchors
+from modeling.anchors import cell_anchors, grid_anchors
 
 
 def iou(boxes, others):
@@ -24,7 +24,8 @@ def network_anchors(cfg, height, width):
     levels = anchors.anchors_of(cfg).levels
     with common.tf.Graph().as_default(), common.tf.compat.v1.Session() as session:
         grids = [grid_anchors(*(size // level.stride if not cfg.MODE_FPN else -(-size // level.stride)
-                                for size in (height, width)), level.stride, level.sizes, cfg.RPN.ANCHOR_RATIOS)
+                                for size in (height, width)),
+                              2 * [level.stride], cell_anchors(level.sizes, cfg.RPN.ANCHOR_RATIOS))
                  for level in levels]
         boxes = np.concatenate(session.run(grids))
     return boxes[(boxes[:, :2] >= 0).all(axis=1) & (boxes[:, 2] <= width) & (boxes[:, 3] <= height)]
