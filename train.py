@@ -88,6 +88,7 @@ def prepare_config(args, point):
     with distributed.chief_first():
         train_sets = data.load_datasets(config, config.DATA.TRAIN)
         val_sets = data.load_datasets(config, config.DATA.VAL)
+    data.require_ground_truth(train_sets + val_sets)
     data.fill_categories(config, train_sets + val_sets)
     to_save = config.clone()
     config.TRAIN.NUM_GPUS = num_gpus(config)

@@ -11,6 +11,8 @@ from data.records import Dataset
 from data.visual_genome import VISUAL_GENOME_NAMES, load_visual_genome
 from data.voc import VOC_NAMES, is_voc_folder, load_voc, load_voc_folder
 
+JOINED = {"trainval35k": ("train2014", "valminusminival2014")}    # COCO's names of several sets together
+
 _LOADERS = {}
 
 
@@ -32,16 +34,16 @@ def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
     Args:
         cfg (AttrDict): DATA.BASEDIR is read, and what a registered name asks for
         names: registered names, or those of data sets in the format of COCO or of VOC, below DATA.BASEDIR;
-            FOLDER/NAME is NAME in a folder of its own, absolute or below DATA.BASEDIR
+            FOLDER/NAME is NAME in a folder of its own, absolute or below DATA.BASEDIR. One of JOINED stands for several
 
     Returns:
         in the order of names
 
     Raises:
-        UserError: a data set is not there, cannot be used, or has other categories than the first
+        UserError: a data set is not there, cannot be used, or has other categories or keypoints than the first
     """
     basedir = os.path.expanduser(cfg.DATA.BASEDIR)
-    names = [os.path.expanduser(name) for name in names]
+    names = [part for name in names for part in _parts(os.path.expanduser(name).rstrip(os.sep) or os.sep)]
     datasets = [_load(cfg, basedir, name) for name in names]
     for dataset, name, label in zip(datasets, names, _labels(basedir, names)):
         dataset.records = FlatRecords.of(dataset.records)
@@ -50,6 +52,14 @@ def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
             dataset.name = label
     _check_same_categories(datasets)
     return datasets
+
+
+def require_ground_truth(datasets: Sequence[Dataset]):
+    """Raises: UserError: a data set is a test set, which nobody can be trained on or compared with"""
+    for dataset in datasets:
+        if not dataset.has_ground_truth:
+            raise UserError(f"data set {dataset.name} has no ground truth, so a training cannot use it, also not as "
+                            "DATA.VAL; predict.py --evaluate OUT.json with it writes results for COCO's server")
 
 
 def fill_categories(cfg, datasets: list[Dataset], may_be_fewer: bool = False):
@@ -77,6 +87,12 @@ def fill_categories(cfg, datasets: list[Dataset], may_be_fewer: bool = False):
     if (known, tuple(cfg.DATA.CATEGORY_IDS)) != (dataset.class_names, dataset.category_ids):
         cfg.DATA.CLASS_NAMES = dataset.class_names
         cfg.DATA.CATEGORY_IDS = dataset.category_ids
+
+
+def _parts(name):
+    """Returns: list of the data sets that a name stands for"""
+    folder, base = os.path.split(name)
+    return [os.path.join(folder, part) for part in JOINED.get(base.removeprefix("coco_"), [base])]
 
 
 def _load(cfg, basedir, name):
@@ -109,7 +125,7 @@ def _labels(basedir, names):
     Returns: list of what each data set's results are called: its name, or as many last parts of FOLDER/NAME as tell the
         data sets apart, two at least
     """
-    paths = [os.path.abspath(os.path.join(basedir, name)) for name in names]
+    paths = [os.path.abspath(os.path.join(basedir, name)).removesuffix(".json") for name in names]
     for num_parts in range(2, max([2, *(path.count(os.sep) for path in paths)]) + 1):
         labels = ["_".join(path.split(os.sep)[-num_parts:]) if os.sep in name else name
                   for name, path in zip(names, paths)]
@@ -132,6 +148,10 @@ def _check_same_categories(datasets):
         if (first.class_names, first.category_ids) != (other.class_names, other.category_ids):
             raise UserError(f"data sets {first.name} and {other.name} have different categories: "
                             f"{_describe(first)} and {_describe(other)}; use sets with the same ids and names together")
+        if first.skeleton and other.skeleton and first.skeleton.names != other.skeleton.names:
+            raise UserError(f"data sets {first.name} and {other.name} have different keypoints: "
+                            f"{_shorten(first.skeleton.names)} and {_shorten(other.skeleton.names)}; use sets with the "
+                            "same keypoints together")
 
 
 def _describe(dataset):
