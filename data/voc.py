@@ -106,7 +106,9 @@ def _read_list(path):
 
 def listed_names(lines: list[str]) -> list[str]:
     """Returns: the names of images, without suffix, in the lines of a list; that of a class has a number behind each"""
-    lines = [re.sub(r"\s+-?[01]$", "", line) for line in lines]
+    first_words = [re.sub(r"\s+-?[01]$", "", line) for line in lines]
+    is_of_class = all(map(str.__ne__, lines, first_words)) and len(set(first_words)) == len(set(lines))
+    lines = first_words if is_of_class else lines    # a name of one's own may end in a number too
     return list(dict.fromkeys(os.path.splitext(line)[0] if line.endswith(IMAGE_SUFFIXES) else line for line in lines))
 
 

@@ -95,11 +95,16 @@ def test_an_image_may_have_the_name_that_its_annotation_says(tmp_path):
     assert load_voc_folder(str(tmp_path), "train").records[0].file_name.endswith("sub/other.jpg")
 
 
-@pytest.mark.parametrize("line", ["000001", "000001.jpg", "000001  1", "000001 -1", " 000001\r"])
-def test_a_line_of_a_list_may_have_a_suffix_or_the_number_of_a_list_of_a_class(tmp_path, line):
-    write_images(tmp_path, 1)
-    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text(f"{line}\n\n000001\n")
-    assert len(load_voc_folder(str(tmp_path), "train").records) == 1
+@pytest.mark.parametrize("text", ["000001\n\n000002\n000001", "000001.jpg\r\n000002", " 000001  1\n000002 -1"])
+def test_a_list_may_have_suffixes_or_be_that_of_a_class(tmp_path, text):
+    write_images(tmp_path, 2)
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text(text)
+    assert [record.image_id for record in load_voc_folder(str(tmp_path), "train").records] == [1, 2]
+
+
+def test_names_of_images_may_end_in_a_number_behind_a_space(tmp_path):
+    write_voc(tmp_path, dict.fromkeys(["photo 0", "photo 1"], make_xml(make_object())))
+    assert len(load_voc_folder(str(tmp_path), "train").records) == 2
 
 
 # classes ----------------------------------------------------------------------------------------------------------
