@@ -94,7 +94,7 @@ def kinds():
         "tiff tiled 16": Kind(tiled_tiff(rgb * np.uint16(257)), rgb),
         "tiff tiled grey 16": Kind(tiled_tiff(grey * np.uint16(257)), grey3),
         "tiff pages": Kind(encode(colour, "TIFF", save_all=True, append_images=[colour.rotate(180)]), rgb),
-        "tiff grey 16": Kind(encode(Image.fromarray(grey * np.uint16(257)), "TIFF"), grey3),
+        "tiff grey 16": Kind(encode(Image.fromarray(grey * np.uint16(256) + np.uint16(99)), "TIFF"), grey3),
         "tiff 16": Kind(with_opencv(rgb * np.uint16(257), ".tiff"), rgb),
         "tiff alpha": Kind(encode(Image.fromarray(rgba), "TIFF"), on_white, 1),
         "tiff alpha 16": Kind(with_opencv(rgba * np.uint16(257), ".tiff"), on_white, 1),
@@ -120,7 +120,8 @@ def tiled_tiff(image, tile=16):
     height, width, channels = np.atleast_3d(image).shape
     tiles = [np.ascontiguousarray(image[y:y + tile, x:x + tile]).tobytes()
              for y in range(0, height, tile) for x in range(0, width, tile)]
-    fields = {256: [width], 257: [height], 258: [8 * image.itemsize] * channels, 259: [1], 262: [1 if channels == 1 else 2], 277: [channels],
+    fields = {256: [width], 257: [height], 258: [8 * image.itemsize] * channels, 259: [1],
+              262: [1 if channels == 1 else 2], 277: [channels],
               322: [tile], 323: [tile], 324: [0] * len(tiles), 325: [len(part) for part in tiles]}
     entries, arrays = b"", b""
     arrays_at = 8 + 2 + 12 * len(fields) + 4

@@ -80,6 +80,12 @@ def test_16_bits_that_use_12_stay_dark():
     assert (seen(content) == 15).all()
 
 
+def test_where_opencv_fails_pillow_reads_16_bits_of_a_tiff_alike(monkeypatch):
+    content, expected, _ = kinds()["tiff grey 16"]
+    monkeypatch.setattr(cv2, "imdecode", lambda content, flags: None)
+    np.testing.assert_array_equal(seen(content), expected)
+
+
 @pytest.mark.parametrize("value", [-0.1, 1.5, 200.0, np.nan, np.inf])
 def test_floats_beyond_0_to_1_are_refused(value):
     image = np.full((4, 4), 0.5, np.float32)
