@@ -1,6 +1,4 @@
 """A random annotation file as large as COCO's, for `benchmarks.data`."""
-import os
-
 import numpy as np
 import orjson
 
@@ -27,7 +25,7 @@ def draw_sizes(rng, count):
     return np.where((which == len(SIZES))[:, None], rare, np.stack([[*heights, 0], [*widths, 0]], axis=1)[which])
 
 
-def write_annotations(path, num_images, num_objects, file_name=None, seed=0):
+def write_annotations(path, num_images, num_objects, file_name=None, size=None, seed=0):
     """
     Write a random file in COCO's format.
 
@@ -35,10 +33,11 @@ def write_annotations(path, num_images, num_objects, file_name=None, seed=0):
         path (str)
         num_images, num_objects (int)
         file_name (str): that all images name; None: each has its own, which the file system need not have
+        size: (height, width) of all images; None: sizes as COCO has them
         seed (int)
     """
     rng = np.random.default_rng(seed)
-    sizes = draw_sizes(rng, num_images)
+    sizes = np.tile(size, (num_images, 1)) if size else draw_sizes(rng, num_images)
     image_ids = rng.permutation(5 * num_images)[:num_images] + 1
     with open(path, "wb") as f:
         f.write(b'{"info": {"description": "random"}, "licenses": [], "images": [')
@@ -89,11 +88,3 @@ def _rle(rng, size):
     height, width = size
     cuts = np.sort(rng.choice(height * width, RUNS - 1, replace=False))
     return {"counts": np.diff(cuts, prepend=0, append=height * width).tolist(), "size": size}
-
-
-def write_image(path, height=48, width=64):
-    """Write a small JPEG, and make its folder."""
-    import cv2
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    coarse = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
-    cv2.imwrite(path, cv2.resize(coarse, (width, height)))
