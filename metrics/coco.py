@@ -56,6 +56,7 @@ def compare(results, dataset, has_masks):
     Returns:
         dict: of "bbox", and "segm" where masks are compared, to its Comparison
     """
+    dataset = dataclasses.replace(dataset, records=list(dataset.records))    # made once, as they are looked at often
     segmentations = [segmentation for record in dataset.records for segmentation in record.segmentations]
     without_masks = segmentations and all(segmentation is None for segmentation in segmentations)
     kinds = ("bbox", "segm") if has_masks and not without_masks else ("bbox",)
