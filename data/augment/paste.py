@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
+import itertools
 from typing import NamedTuple
 
 import cv2
@@ -36,11 +38,26 @@ class Scene(NamedTuple):
     view: View
 
 
-class _Layer(NamedTuple):
-    """The pixels of one object: ints x1, y1, x2, y2, and bool (y2 - y1, x2 - x1), which of these are the object's."""
+class _Layer:
+    """
+    The pixels of object i of a scene that lies at a corner.
 
-    region: tuple
-    mask: np.ndarray
+    Attributes:
+        region: ints x1, y1, x2, y2, where its box is
+        mask: bool (y2 - y1, x2 - x1), which of these pixels are the object's: all where it has no mask
+    """
+
+    def __init__(self, scene, i, corner=(0, 0)):
+        self._scene, self._number = scene, scene.objects.numbers[i]
+        self._seen = pixel_range(scene.objects.boxes[i], scene.view.size)
+        self.region = tuple(np.add(self._seen, [*corner, *corner]).tolist())
+
+    @functools.cached_property    # most objects are not covered, and nobody asks
+    def mask(self):
+        record, (x1, y1, x2, y2) = self._scene.record, self._seen
+        if record.segmentations[self._number] is None:
+            return np.ones((y2 - y1, x2 - x1), dtype=bool)
+        return see_pixels(record, self._scene.view, self._number, self._seen)
 
     def part_of(self, canvas):
         x1, y1, x2, y2 = self.region
@@ -53,12 +70,11 @@ def choose_objects(rng, scene):
         scene (Scene): whose objects are to be pasted
 
     Returns:
-        Scene with a random number of its objects, at least one, which are no crowds and have a mask of some pixels
+        Scene with a random number of its objects, at least one, which are no crowds and have a mask
     """
     segmentations = scene.record.segmentations
     usable = [i for i, number in enumerate(scene.objects.numbers)
-              if scene.objects.labels[i] != CROWD_LABEL and segmentations[number] is not None
-              and _layer(scene, i).mask.any()]
+              if scene.objects.labels[i] != CROWD_LABEL and segmentations[number] is not None]
     if usable:
         usable = np.sort(rng.choice(usable, rng.integers(1, len(usable), endpoint=True), replace=False))
     return scene._replace(objects=scene.objects.select(np.array(usable, dtype=np.intp)))
@@ -66,7 +82,7 @@ def choose_objects(rng, scene):
 
 def paste(scene, source, corner):
     """
-    Put all objects of `source` over `scene`, each over those before it.
+    Put all objects of `source` over `scene`, each over those before it, but for those that are smaller than a pixel.
 
     The pixels of an object are those whose centre is in its mask. Pasted edges are feathered in the image alone. What
     is covered of an object is no longer its own: its box becomes the bounds of the pixels that are left, its mask is
@@ -82,24 +98,15 @@ def paste(scene, source, corner):
         uint8 (h, w, 3), and Objects: those of `scene` before the pasted ones
     """
     canvas = np.full(scene.image.shape[:2], _NOBODY, dtype=np.int32)    # which of the pasted is uppermost
-    above = [_layer(source, i, corner) for i in range(len(source.objects.labels))]
+    above = [_Layer(source, i, corner) for i in range(len(source.objects.labels))]
+    has_pixels = np.array([layer.mask.any() for layer in above], dtype=bool)
+    above = list(itertools.compress(above, has_pixels))
     for i, layer in enumerate(above):
         layer.part_of(canvas)[layer.mask] = i
-    pasted = _uncovered(_moved(source.objects, corner), above, canvas, range(len(above)))
-    below = [_layer(scene, i) for i in range(len(scene.objects.labels))]
+    pasted = _uncovered(_moved(source.objects.select(has_pixels), corner), above, canvas, range(len(above)))
+    below = [_Layer(scene, i) for i in range(len(scene.objects.labels))]
     left = _uncovered(scene.objects, below, canvas, [_NOBODY] * len(below))
     return _blend(scene.image, source.image, corner, canvas != _NOBODY), left.join(pasted)
-
-
-def _layer(scene, i, corner=(0, 0)):
-    """The pixels of object i of a scene that lies at a corner; all of its box where it has no mask."""
-    region = pixel_range(scene.objects.boxes[i], scene.view.size)
-    number = scene.objects.numbers[i]
-    if scene.record.segmentations[number] is None:
-        mask = np.ones((region[3] - region[1], region[2] - region[0]), dtype=bool)
-    else:
-        mask = see_pixels(scene.record, scene.view, number, region)
-    return _Layer(tuple(np.add(region, [*corner, *corner]).tolist()), mask)
 
 
 def _moved(objects, corner):
@@ -115,22 +122,22 @@ def _uncovered(objects, layers, canvas, heights):
     is_left = np.ones(len(layers), dtype=bool)
     for i, (layer, height) in enumerate(zip(layers, heights)):
         covered = layer.part_of(canvas) > height
-        if objects.labels[i] != CROWD_LABEL and (covered & layer.mask).any():
-            is_left[i] = _cut(objects, i, _Layer(layer.region, layer.mask & ~covered), np.count_nonzero(layer.mask))
+        if objects.labels[i] != CROWD_LABEL and covered.any() and (covered & layer.mask).any():
+            visible = layer.mask & ~covered
+            is_enough = np.count_nonzero(visible) >= max(1, MIN_VISIBLE * np.count_nonzero(layer.mask))
+            is_left[i] = is_enough and _cut(objects, i, layer.region, visible)
         if objects.keypoints is not None:
             _hide(objects.keypoints[i], canvas, height)
     return objects.select(is_left)
 
 
-def _cut(objects, i, visible, num_pixels):
-    """Reduce object i to the pixels of a layer. Returns: bool, whether enough of it is left"""
-    if np.count_nonzero(visible.mask) < max(1, MIN_VISIBLE * num_pixels):
-        return False
-    corner = np.float32(visible.region[:2] * 2)
-    objects.boxes[i] = intersect(bounds_of_pixels(visible.mask) + corner, objects.boxes[i])
-    if objects.masks is None or not has_area(objects.boxes[i]):
-        return has_area(objects.boxes[i])
-    objects.masks[i] = sample_pixels(visible.mask, objects.boxes[i] - corner, objects.masks.shape[1:])
+def _cut(objects, i, region, visible):
+    """Reduce object i to pixels of a region, at least one. Returns: bool, whether its box and mask have any"""
+    corner = np.float32([*region[:2], *region[:2]])
+    objects.boxes[i] = box = intersect(bounds_of_pixels(visible) + corner, objects.boxes[i])
+    if objects.masks is None or not has_area(box):
+        return has_area(box)
+    objects.masks[i] = sample_pixels(visible, box - corner, objects.masks.shape[1:])
     return objects.masks[i].any()
 
 

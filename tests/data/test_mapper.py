@@ -128,6 +128,12 @@ def test_a_dot_is_found_where_its_keypoint_is(records, monkeypatch):
     assert num_found > 60
 
 
+def test_colours_change_and_objects_stay(records):
+    coloured, plain = (make_mapper(policy, records).make_sample(records[0], 0) for policy in (POLICIES["colours"], {}))
+    assert (coloured.image != plain.image).any()
+    np.testing.assert_array_equal(coloured.boxes, plain.boxes)
+
+
 def test_pasted_objects_come_from_another_record(records):
     make_sample = make_mapper({"copy_paste": 1.0, "copy_paste_scale": (0.5, 1.0)}, records).make_sample
     more = [len(make_sample(record, seed).labels) > len(record.labels)

@@ -96,7 +96,7 @@ def test_what_is_not_covered_stays_as_it_was(cases):
         boxes = np.concatenate([scene.objects.boxes, source.objects.boxes + np.float32([x, y, x, y])])
         masks = np.concatenate([scene.objects.masks, source.objects.masks])
         for i, label in enumerate(labels_before(scene, source)):
-            if label == CROWD_LABEL or not is_near_others(i, before, len(scene.objects.labels)):
+            if label == CROWD_LABEL or before[i].any() and not is_near_others(i, before, len(scene.objects.labels)):
                 j = objects.labels.tolist().index(label)
                 np.testing.assert_array_equal(objects.boxes[j], boxes[i])
                 np.testing.assert_array_equal(objects.masks[j], masks[i])
@@ -219,6 +219,11 @@ def test_an_object_without_a_mask_counts_as_its_box():
     source = square_scene((10, 10, 20), label=7)
     source = source._replace(objects=see_objects(source.record, PLAIN, None, PARTNERS))
     assert paste(scene, source, (0, 0))[1].labels.tolist() == [7]
+
+
+def test_what_is_smaller_than_a_pixel_is_not_pasted():
+    objects = paste(square_scene((0, 0, 5)), square_scene((10.6, 10.6, 0.3), (20, 20, 20), label=7), (0, 0))[1]
+    assert objects.labels.tolist() == [1, 8]
 
 
 def test_nothing_to_paste_leaves_all_as_it_was():
