@@ -22,33 +22,37 @@ from modeling.losses import IOU_KINDS
 THIRD = "TRAIN.LR_SCHEDULE=(350, 410, 433)"
 IN_BOX_HEAD = {kind: [f"FRCNN.LOSS_TYPE={kind}", "FRCNN.LOSS_BBOX_WEIGHT=10"] for kind in IOU_KINDS}
 LOSSES = {"smooth_l1": [], **IN_BOX_HEAD, "giou, also in the RPN": [*IN_BOX_HEAD["giou"], "RPN.LOSS_TYPE=giou"]}
-METRICS = ("AP", "AP50", "AP75")
+METRICS = (("bbox", "AP"), ("bbox", "AP50"), ("bbox", "AP75"))
 
 
 def train(logdir, config):
-    """Train the demo, unless the run is there. Returns: dict, metrics of its boxes in the end"""
+    """Train the demo, unless the run is there. Returns: dict, "bbox" and "segm", of dicts of metrics in the end"""
     report = os.path.join(logdir, "eval.json")
     if not os.path.exists(report):    # it comes last, TRAIN.EVAL_PERIOD being longer than the run
         subprocess.run([sys.executable, "train.py", "--logdir", logdir, "--overwrite",
                         "--config", "@configs/demo.cfg", *config], check=True)
     with open(report, encoding="utf-8") as f:
         (metrics,) = json.load(f).values()
-    return metrics["bbox"]
+    return metrics
 
 
-def table(results):
+def table(results, heading, metrics=METRICS):
     """
     Args:
-        results (dict): from a name to a list of metrics, one of each seed
+        results (dict): from a name to a list of what `train` returns, one of each seed
+        heading (str): of the names
+        metrics: pairs of kind and metric, such as "bbox" and "AP"
 
     Returns:
-        str: Markdown, with mean (lowest to highest) of each of METRICS
+        str: Markdown, with mean (lowest to highest) of each of the metrics
     """
     def cell(values):
         return f"{sum(values) / len(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
-    rows = [[name, *(cell([run[metric] for run in runs]) for metric in METRICS)] for name, runs in results.items()]
-    return tabulate.tabulate(rows, headers=["loss of boxes", *METRICS], tablefmt="github")
+    rows = [[name, *(cell([run[kind][metric] for run in runs]) for kind, metric in metrics)]
+            for name, runs in results.items()]
+    headers = [heading, *(" ".join(pair) for pair in metrics)]
+    return tabulate.tabulate(rows, headers=headers, tablefmt="github")
 
 
 def main():
@@ -63,7 +67,7 @@ def main():
         for name in args.losses:
             logdir = os.path.join(args.logdir, f"{name.replace(', also in the ', '-')}-{seed}")
             results[name].append(train(logdir, [*LOSSES[name], f"TRAIN.SEED={seed}", *args.config]))
-    print(table(results))
+    print(table(results, "loss of boxes"))
 
 
 if __name__ == "__main__":
