@@ -36,6 +36,8 @@ _C.DATA.NUM_CATEGORY = 0               # filled from the data set: how many clas
 # backbone ---------------------------------------------------------------------------------------------------------
 _C.BACKBONE.WEIGHTS = ""               # weights to start a training from
 _C.BACKBONE.RESNET_NUM_BLOCKS = (3, 4, 6, 3)    # R50; R101 is (3, 4, 23, 3), R152 is (3, 8, 36, 3)
+_C.BACKBONE.RESNEXT_GROUPS = 1         # groups of channels in the 3x3 convolutions; ResNeXt has 32 or 64
+_C.BACKBONE.RESNEXT_WIDTH = 64         # channels of such a group in the first stage, if WIDTH is 64: 8 for 32x8d
 _C.BACKBONE.WIDTH = 64                 # channels of the stem; the stages have 4, 8, 16 and 32 times as many
 _C.BACKBONE.NORM = "FreezeBN"          # "FreezeBN", "SyncBN" (statistics of all GPUs' batches), "GN" or "None"
 _C.BACKBONE.NORM_EPSILON = 1e-5        # added to variances that are fixed; 0 for torchvision's COCO_V1 weights

@@ -7,6 +7,7 @@ from tensorpack.models import BatchNorm, Conv2D, layer_register
 from tensorpack.tfutils.tower import get_current_tower_context
 
 from distributed.replicas import num_replicas, sum_over_replicas
+from modeling.grouped import grouped_conv2d
 from modeling.padding import NoPadding
 
 
@@ -54,7 +55,8 @@ def GroupNorm(x, groups=32, gamma_initializer=None, num_pixels=None):
 
 
 @layer_register(log_shape=False)
-def FixedNormConv2D(x, filters, kernel_size, strides, padding, kernel_initializer, gamma_initializer, epsilon=1e-5):
+def FixedNormConv2D(  # noqa: PLR0913  (what a convolution has, and a norm)
+        x, filters, kernel_size, strides, padding, kernel_initializer, gamma_initializer, epsilon=1e-5, groups=1):
     """
     A convolution whose batch normalization has fixed statistics, as one operation: the norm is a factor and an offset
     of each channel, which go into the kernel and a bias. Its variables are those of Conv2D and BatchNorm.
@@ -63,20 +65,44 @@ def FixedNormConv2D(x, filters, kernel_size, strides, padding, kernel_initialize
         x: (B, H, W, C)
         filters, kernel_size, strides (int), padding (str): as of tensorpack's Conv2D
         kernel_initializer, gamma_initializer: of the kernel and of the norm's factor
+        groups (int): of channels, see `grouped_conv2d`
 
     Returns:
         (B, H', W', filters), of the type of x
     """
     kernel = tfv1.get_variable(
-        "W", [kernel_size, kernel_size, int(x.shape[-1]), filters], initializer=kernel_initializer)
+        "W", [kernel_size, kernel_size, int(x.shape[-1]) // groups, filters], initializer=kernel_initializer)
     with tfv1.variable_scope("bn"):
         gamma = tfv1.get_variable("gamma", [filters], initializer=gamma_initializer)
         beta = tfv1.get_variable("beta", [filters], initializer=tfv1.zeros_initializer())
         mean = tfv1.get_variable("mean/EMA", [filters], initializer=tfv1.zeros_initializer(), trainable=False)
         variance = tfv1.get_variable("variance/EMA", [filters], initializer=tfv1.ones_initializer(), trainable=False)
     factor = gamma * tf.math.rsqrt(variance + epsilon)
-    x = tf.nn.conv2d(x, tf.cast(kernel * factor, x.dtype), strides, padding.upper())
-    return tf.nn.bias_add(x, tf.cast(beta - mean * factor, x.dtype), name="output")
+    kernel, bias = (tf.cast(v, x.dtype) for v in (kernel * factor, beta - mean * factor))
+    if groups > 1:
+        return tf.identity(grouped_conv2d(x, kernel, strides, padding.upper(), bias), name="output")
+    return tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides, padding.upper()), bias, name="output")
+
+
+@layer_register(log_shape=False)
+def GroupedConv2D(  # noqa: PLR0913  (what a convolution has, and its groups)
+        x, filters, kernel_size, strides, padding, groups, use_bias, kernel_initializer, activation):
+    """
+    A convolution of groups of channels. Its variables are those of Conv2D, with a kernel (K, K, C / groups, filters).
+
+    Args:
+        x: (B, H, W, C)
+        filters, kernel_size, strides (int), padding (str), use_bias (bool), kernel_initializer, activation: as of
+            tensorpack's Conv2D
+        groups (int): see `grouped_conv2d`
+
+    Returns:
+        (B, H', W', filters)
+    """
+    shape = [kernel_size, kernel_size, int(x.shape[-1]) // groups, filters]
+    kernel = tfv1.get_variable("W", shape, x.dtype, initializer=kernel_initializer)
+    bias = tfv1.get_variable("b", [filters], x.dtype, initializer=tfv1.zeros_initializer()) if use_bias else None
+    return activation(grouped_conv2d(x, kernel, strides, padding.upper(), bias))
 
 
 @layer_register(log_shape=False)

@@ -1,4 +1,6 @@
 """What a config must be like, so that a network can be built and trained from it."""
+import math
+
 from settings import ConfigError
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -50,8 +52,7 @@ def _check_groups(flat, key, channels):
 
 
 def _check_network(flat):
-    _check_choice(flat, "BACKBONE.NORM", ["FreezeBN", "SyncBN", "GN", "None"])
-    _check_choice(flat, "BACKBONE.FREEZE_AT", [0, 1, 2])
+    _check_backbone(flat)
     _check_choice(flat, "FPN.PROPOSAL_MODE", ["Level", "Joint"])
     _check_choice(flat, "FPN.NORM", ["None", "GN", "SyncBN", "FreezeBN"])
     _check_choice(flat, "FPN.FRCNN_HEAD_FUNC",
@@ -60,13 +61,7 @@ def _check_network(flat):
     _check_choice(flat, "FPN.MRCNN_HEAD_FUNC",
                   ["maskrcnn_up4conv_head", "maskrcnn_up4conv_gn_head", "maskrcnn_up4conv_bn_head"])
 
-    _check_length(flat, "BACKBONE.RESNET_NUM_BLOCKS", 4, "R50 is (3, 4, 6, 3)")
-    _check(min(flat["BACKBONE.RESNET_NUM_BLOCKS"]) > 0,
-           f"BACKBONE.RESNET_NUM_BLOCKS={flat['BACKBONE.RESNET_NUM_BLOCKS']} must be positive, R50 is (3, 4, 6, 3)")
-    _check_range(flat, "BACKBONE.WIDTH RPN.HEAD_DIM FPN.NUM_CHANNEL FPN.FRCNN_CONV_HEAD_DIM FPN.FRCNN_FC_HEAD_DIM "
-                       "MRCNN.HEAD_DIM", 1)
-    if flat["BACKBONE.NORM"] == "GN":
-        _check_groups(flat, "BACKBONE.WIDTH", [flat["BACKBONE.WIDTH"] * 2 ** i for i in range(6)])
+    _check_range(flat, "RPN.HEAD_DIM FPN.NUM_CHANNEL FPN.FRCNN_CONV_HEAD_DIM FPN.FRCNN_FC_HEAD_DIM MRCNN.HEAD_DIM", 1)
     if flat["MODE_FPN"]:
         _check_pyramid(flat)
     else:
@@ -90,6 +85,22 @@ def _check_network(flat):
     _check_choice(flat, "TEST.PRECISION", PRECISIONS)
     # with fewer, rounding decides about the outermost of the mask head's 28 bins
     _check_range(flat, "MRCNN.GT_RESOLUTION", 56)
+
+
+def _check_backbone(flat):
+    _check_choice(flat, "BACKBONE.NORM", ["FreezeBN", "SyncBN", "GN", "None"])
+    _check_choice(flat, "BACKBONE.FREEZE_AT", [0, 1, 2])
+    _check_length(flat, "BACKBONE.RESNET_NUM_BLOCKS", 4, "R50 is (3, 4, 6, 3)")
+    _check(min(flat["BACKBONE.RESNET_NUM_BLOCKS"]) > 0,
+           f"BACKBONE.RESNET_NUM_BLOCKS={flat['BACKBONE.RESNET_NUM_BLOCKS']} must be positive, R50 is (3, 4, 6, 3)")
+    _check_range(flat, "BACKBONE.WIDTH BACKBONE.RESNEXT_GROUPS BACKBONE.RESNEXT_WIDTH", 1)
+    width, groups, group_width = (flat[f"BACKBONE.{key}"] for key in ("WIDTH", "RESNEXT_GROUPS", "RESNEXT_WIDTH"))
+    _check(width * group_width % 64 == 0,
+           f"BACKBONE.RESNEXT_WIDTH={group_width} is no whole number of channels at BACKBONE.WIDTH={width}; take a "
+           f"multiple of {64 // math.gcd(64, width)}")
+    if flat["BACKBONE.NORM"] == "GN":
+        _check_groups(flat, "BACKBONE.WIDTH", [width * 2 ** i for i in range(6)])
+        _check_groups(flat, "BACKBONE.RESNEXT_WIDTH", [width * group_width // 64 * groups * 2 ** i for i in range(4)])
 
 
 def _check_pyramid(flat):

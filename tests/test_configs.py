@@ -51,7 +51,10 @@ def test_a_file_is_named_after_what_it_is(make_config, path):
     cfg = make_config(f"@{os.path.join(ROOT, path)}", tiny=False)
     parts = os.path.basename(path)[:-len(".cfg")].split("-")
     gn = "GN" in parts
-    assert cfg.BACKBONE.RESNET_NUM_BLOCKS == {"R50": (3, 4, 6, 3), "R101": (3, 4, 23, 3)}[parts[0]]
+    assert cfg.BACKBONE.RESNET_NUM_BLOCKS == {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}[
+        parts[0][1:]]
+    groups, width = map(int, parts[1][:-1].split("x")) if parts[0].startswith("X") else (1, 64)
+    assert (cfg.BACKBONE.RESNEXT_GROUPS, cfg.BACKBONE.RESNEXT_WIDTH) == (groups, width)
     assert (cfg.MODE_FPN, cfg.MODE_MASK, cfg.FPN.CASCADE) == ("FPN" in parts, "Mask" in parts, "Cascade" in parts)
     assert {cfg.BACKBONE.NORM, cfg.FPN.NORM} == ({"GN"} if gn else {"FreezeBN", "None"})
     assert {"_gn_" in head for head in (cfg.FPN.FRCNN_HEAD_FUNC, cfg.FPN.MRCNN_HEAD_FUNC)} == {gn}

@@ -1,8 +1,9 @@
 """Axes of weights: those of Caffe2 and of PyTorch come first-to-last as (outputs, inputs, rows, columns)."""
 def to_our_axes(array):
     """
-    Convolutions (out, in, kh, kw) become (kh, kw, in, out), transposed ones (in, out, kh, kw) become (kh, kw, out, in),
-    fully connected layers (out, in) become (in, out). What takes features takes them channel-first here as there.
+    Convolutions (out, in / groups, kh, kw) become (kh, kw, in / groups, out), transposed ones (in, out, kh, kw) become
+    (kh, kw, out, in), fully connected layers (out, in) become (in, out). What takes features takes them channel-first
+    here as there.
 
     Args:
         array: of a layer, with 1, 2 or 4 axes

@@ -13,8 +13,8 @@ RoIAlign may take more samples than our 2 x 2 a bin.
 
 Not converted, since it would compute something else: heads in which a norm stands between convolution and ReLU (here it
 stands behind the ReLU, as in the tensorpack zoo), mask heads with a conv5 of their own, norms other than GN in the FPN.
-Grouped convolutions, keypoint, panoptic and RetinaNet heads have no counterpart. Deformable convolutions are refused,
-since their weights would fit plain ones.
+Keypoint, panoptic and RetinaNet heads have no counterpart. Deformable convolutions are refused, since their weights
+would fit plain ones.
 
 Sources of names and layouts: Detectron, detectron/modeling/{ResNet,FPN,rpn_heads,fast_rcnn_heads,mask_rcnn_heads,
 generate_anchors}.py; Detectron-Cascade-RCNN (Cai), detectron/modeling/cascade_rcnn_heads.py; Detectron2,

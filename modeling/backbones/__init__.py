@@ -13,5 +13,6 @@ def make_backbone(cfg, padding):
     Returns:
         object with `levels` and `stage`, see `ResNet`
     """
+    inner_width = cfg.WIDTH * cfg.RESNEXT_WIDTH // 64 * cfg.RESNEXT_GROUPS
     return ResNet(cfg.RESNET_NUM_BLOCKS, cfg.NORM, cfg.WIDTH, cfg.FREEZE_AT, cfg.FREEZE_AFFINE, cfg.STRIDE_1X1,
-                  cfg.TF_PAD_MODE, padding, cfg.NORM_EPSILON)
+                  cfg.TF_PAD_MODE, padding, cfg.NORM_EPSILON, cfg.RESNEXT_GROUPS, inner_width)

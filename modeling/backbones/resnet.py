@@ -1,11 +1,16 @@
-"""ResNet with bottleneck blocks (He et al. 2016), with the variable names of tensorpack's model zoo."""
+"""
+ResNet with bottleneck blocks (He et al. 2016), with the variable names of tensorpack's model zoo; and ResNeXt (Xie et
+al. 2017), in which the 3x3 convolutions have groups of channels.
+"""
+import functools
+
 import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import Conv2D
 from tensorpack.tfutils.tower import get_current_tower_context
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
-from modeling.layers import FixedNormConv2D, normalize
+from modeling.layers import FixedNormConv2D, GroupedConv2D, normalize
 
 
 class ResNet:
@@ -22,11 +27,13 @@ class ResNet:
         tf_pad_mode (bool): pad strided convolutions more at the right and bottom, as TensorFlow's "SAME" does
         padding (Padding): where the images end
         norm_epsilon (float): added to variances that are fixed
+        groups (int): of the 3x3 convolutions
+        inner_width (int): channels of the 3x3 convolutions of the first stage, in all groups together; `width` without
     """
 
     def __init__(  # noqa: PLR0913  (what a ResNet has)
             self, num_blocks, norm, width, freeze_at, freeze_affine, stride_1x1, tf_pad_mode, padding,
-            norm_epsilon=1e-5):
+            norm_epsilon=1e-5, groups=1, inner_width=None):
         self.num_blocks = num_blocks
         self.norm = norm
         self.width = width
@@ -36,6 +43,8 @@ class ResNet:
         self.tf_pad_mode = tf_pad_mode
         self.padding = padding
         self.norm_epsilon = norm_epsilon
+        self.groups = groups
+        self.inner_width = inner_width or width
 
     def levels(self, images, num_stages):
         """
@@ -75,7 +84,7 @@ class ResNet:
         with self._variables(is_frozen), tfv1.variable_scope(f"group{index}", reuse=tfv1.AUTO_REUSE):
             for block in range(self.num_blocks[index]):
                 with tfv1.variable_scope(f"block{block}"):
-                    x = self._bottleneck(x, self.width * 2 ** index, stride if block == 0 else 1,
+                    x = self._bottleneck(x, index, stride if block == 0 else 1,
                                          input_stride if block == 0 else input_stride * stride, self._norm(is_frozen))
         return x
 
@@ -83,24 +92,25 @@ class ResNet:
         # fixed layers take no statistics from the batch
         return "FreezeBN" if is_frozen and self.norm == "SyncBN" else self.norm
 
-    def _bottleneck(self, x, channels, stride, input_stride, norm):
+    def _bottleneck(self, x, index, stride, input_stride, norm):
+        channels, inner = self.width * 4 * 2 ** index, self.inner_width * 2 ** index
         first_stride, second_stride = (stride, 1) if self.stride_1x1 else (1, stride)
         inner_stride, output_stride = input_stride * first_stride, input_stride * stride
         shortcut = self.padding.drop_odd(x) if stride == 2 else x
-        x = self._conv("conv1", shortcut if first_stride == 2 else x, channels, 1, first_stride, inner_stride, norm)
+        x = self._conv("conv1", shortcut if first_stride == 2 else x, inner, 1, first_stride, inner_stride, norm)
         x = self.padding.zero(tf.nn.relu(x), inner_stride)
         if second_stride == 2:
-            x = self._conv("conv2", tf.pad(x, self._paddings(0, 1)), channels, 3, 2, output_stride, norm,
-                           padding="valid")
+            x = self._conv("conv2", tf.pad(x, self._paddings(0, 1)), inner, 3, 2, output_stride, norm,
+                           padding="valid", groups=self.groups)
         else:
-            x = self._conv("conv2", x, channels, 3, 1, output_stride, norm)
-        x = self._conv("conv3", tf.nn.relu(x), channels * 4, 1, 1, output_stride, norm, ends_branch=True)
-        if shortcut.shape[-1] != channels * 4:
-            shortcut = self._conv("convshortcut", shortcut, channels * 4, 1, stride, output_stride, norm)
+            x = self._conv("conv2", x, inner, 3, 1, output_stride, norm, groups=self.groups)
+        x = self._conv("conv3", tf.nn.relu(x), channels, 1, 1, output_stride, norm, ends_branch=True)
+        if shortcut.shape[-1] != channels:
+            shortcut = self._conv("convshortcut", shortcut, channels, 1, stride, output_stride, norm)
         return tf.nn.relu(x + shortcut, name="output")
 
     def _conv(  # noqa: PLR0913  (what a convolution has, and where it stands)
-            self, name, x, channels, kernel, stride, output_stride, norm, padding="same", ends_branch=False):
+            self, name, x, channels, kernel, stride, output_stride, norm, padding="same", ends_branch=False, groups=1):
         """
         A convolution with its norm. The last of a residual branch starts at zero, so that the block starts as identity.
 
@@ -117,10 +127,11 @@ class ResNet:
         if has_fixed_norm:
             gamma_initializer = tfv1.zeros_initializer() if ends_branch else tfv1.ones_initializer()
             return FixedNormConv2D(name, x, channels, kernel, stride, padding, initializer, gamma_initializer,
-                                   self.norm_epsilon)
-        return Conv2D(name, x, channels, kernel, strides=stride, padding=padding, use_bias=norm == "None",
-                      kernel_initializer=initializer,
-                      activation=lambda y: normalize(y, norm, ends_branch, self.padding, output_stride))
+                                   self.norm_epsilon, groups)
+        layer = functools.partial(GroupedConv2D, groups=groups) if groups > 1 else Conv2D
+        return layer(name, x, channels, kernel, strides=stride, padding=padding, use_bias=norm == "None",
+                     kernel_initializer=initializer,
+                     activation=lambda y: normalize(y, norm, ends_branch, self.padding, output_stride))
 
     def _paddings(self, before, after):
         if not self.tf_pad_mode:

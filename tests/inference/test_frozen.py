@@ -68,6 +68,18 @@ def test_it_has_no_variables_and_nothing_of_a_training(graph_def):
     assert not types & {"Rsqrt", "FusedBatchNormV3", "Assert", "Print"}
 
 
+def test_groups_of_a_resnext_are_fused_with_their_biases(make_config, make_weight, tmp_path):
+    cfg = make_config("MODE_MASK=False", "MODE_FPN=False", "BACKBONE.RESNEXT_GROUPS=4", "BACKBONE.RESNEXT_WIDTH=32",
+                      "TEST.RESULT_SCORE_THRESH=0.3", "RPN.TEST_POST_NMS_TOPK=20")
+    network = Network(cfg, training=False, weights=make_weight, rewrite=False)
+    np.savez(tmp_path / "model.npz", **network.variables())
+    graph_def = freeze(cfg, str(tmp_path / "model.npz"))
+    found = Predictor(graph_def, network.model.network.output_names())(*pad_batch(IMAGES))
+    assert_equal_detections(found[:4], list(network.detect(IMAGES).values()), rtol=1e-4, atol=1e-3)
+    groups = [node.op for node in graph_def.node if "group3/block0/conv2/" in node.name and "Conv2D" in node.op]
+    assert groups == ["_FusedConv2D"] * 4
+
+
 PRODUCTS = ("Conv2D", "_FusedConv2D", "MatMul", "_FusedMatMul", "BatchMatMulV2")
 RANKED = ("rpn/class", "rpn/box", "rpn_1/", "rpn_2/", "rpn_3/", "rpn_4/", "fastrcnn/outputs")
 

@@ -70,6 +70,7 @@ def test_parts_that_go_together_are_taken(cfg, words):
     "PREPROC.TRAIN_SHORT_EDGES=(640, 'x')", "PREPROC.TRAIN_SHORT_EDGES=(0,)", "PREPROC.RANDOM_CROP=(0.5,)",
     "PREPROC.RANDOM_CROP=(0.5, 600)", "PREPROC.RANDOM_CROP=(600, 384)", "PREPROC.RANDOM_CROP=(0, 1)",
     "PREPROC.RANDOM_CROP=('a', 'b')", "PREPROC.RANDOM_CROP=0.5,True",
+    "BACKBONE.RESNEXT_GROUPS=0", "BACKBONE.RESNEXT_WIDTH=0",
 ])
 def test_a_value_that_cannot_work_is_refused_with_key_and_value(cfg, word):
     cfg.update_args([word])
@@ -94,7 +95,7 @@ def test_a_short_edge_beyond_the_longest_edge_is_refused(cfg):
 
 
 @pytest.mark.parametrize("word", [
-    "BACKBONE.WIDTH=0", "BACKBONE.WIDTH=40", "FPN.NUM_CHANNEL=0", "FPN.NUM_CHANNEL=100",
+    "BACKBONE.WIDTH=0", "BACKBONE.WIDTH=40", "BACKBONE.RESNEXT_WIDTH=5", "FPN.NUM_CHANNEL=0", "FPN.NUM_CHANNEL=100",
     "PREPROC.PIXEL_MEAN=(1.0, 2.0)",
     "PREPROC.PIXEL_STD=(0.0, 1.0, 1.0)", "FRCNN.BBOX_REG_WEIGHTS=(10.0, 5.0)", "RPN.ANCHOR_RATIOS=()",
     "RPN.TEST_PER_LEVEL_NMS_TOPK=0",
@@ -103,6 +104,12 @@ def test_a_short_edge_beyond_the_longest_edge_is_refused(cfg):
 def test_a_value_that_no_network_with_group_norm_can_be_built_with_is_refused(cfg, word):
     cfg.update_args(["BACKBONE.NORM=GN", "FPN.NORM=GN", word])
     assert word.partition("=")[0] in message_of(finalize_configs, cfg, True)
+
+
+def test_a_group_of_channels_is_a_whole_number_of_them_at_any_width(cfg):
+    cfg.update_args(["BACKBONE.WIDTH=32", "BACKBONE.RESNEXT_WIDTH=5"])
+    assert message_of(finalize_configs, cfg, False).endswith(
+        "BACKBONE.RESNEXT_WIDTH=5 is no whole number of channels at BACKBONE.WIDTH=32; take a multiple of 2")
 
 
 def test_the_schedule_does_not_matter_without_training(cfg):

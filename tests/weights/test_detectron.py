@@ -157,6 +157,14 @@ def test_names_of_r101_and_r152_are_known_word_by_word():
                                             "group2/block35/conv2/W")] == [0, 1, 2, 3]
 
 
+@project
+def test_kernels_of_groups_keep_their_groups(tmp_path, project):
+    # outputs stand group by group in both layouts
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 2, 8)).astype(np.float32)
+    found = read_weights(WRITERS[project](str(tmp_path / "w.pkl"), {"group1/block0/conv2/W": kernel}))
+    np.testing.assert_array_equal(found["group1/block0/conv2/W"], kernel)
+
+
 # backbones ----------------------------------------------------------------------------------------------------------
 CAFFE2_STATISTICS = {"Detectron2's copy of MSRA's": ("gamma", "beta", "running_mean", "running_var"),
                      "Caffe2's": ("s", "b", "rm", "riv")}

@@ -7,15 +7,17 @@ import tensorflow as tf
 from tensorpack import tfv1
 
 from graph import build, run, tower, variable_shapes
+from modeling.backbones import make_backbone
 from modeling.backbones.resnet import ResNet
 from modeling.padding import Padding
+from tiny import finalized_config
 
 
 def make(norm="FreezeBN", width=8, freeze_at=0, freeze_affine=False, stride_1x1=False, tf_pad_mode=False, image=None,
-         multiple=32, blocks=(1, 1, 1, 1)):
+         multiple=32, blocks=(1, 1, 1, 1), **kwargs):
     shape = tf.shape(image)[1:3]
     return ResNet(blocks, norm, width, freeze_at, freeze_affine, stride_1x1, tf_pad_mode,
-                  Padding(tf.tile(shape[None], [tf.shape(image)[0], 1]), shape, multiple))
+                  Padding(tf.tile(shape[None], [tf.shape(image)[0], 1]), shape, multiple), **kwargs)
 
 
 def build_all(blocks=(1, 1, 1, 1), training=True, image=None, **kwargs):
@@ -51,6 +53,37 @@ def test_the_variables_of_a_convolution_follow_its_norm(norm, names):
         for layer in ("conv0", "group2/block0/conv2", "group0/block0/convshortcut"):
             found = sorted(name for name in variable_shapes() if name.startswith(layer + "/"))
             assert found == [f"{layer}/{name}" for name in names]
+
+
+def conv2_shapes(*words):
+    """Shapes of the kernels of each stage's first 3x3 convolution, and of the 1x1 convolution behind it."""
+    cfg = finalized_config("BACKBONE.RESNET_NUM_BLOCKS=(1, 1, 1, 1)", *words, tiny=False)
+    with tf.Graph().as_default(), tower(training=False):
+        image = tf.zeros([1, 64, 64, 3])
+        make_backbone(cfg.BACKBONE, Padding(tf.constant([[64, 64]]), tf.constant([64, 64]), 32)).levels(image, 4)
+        return [[variable_shapes()[f"group{i}/block0/{conv}/W"] for conv in ("conv2", "conv3")] for i in range(4)]
+
+
+@pytest.mark.parametrize("groups, width", [(32, 8), (64, 4)])
+def test_the_groups_of_a_resnext_are_as_wide_as_its_name_says(groups, width):
+    assert conv2_shapes(f"BACKBONE.RESNEXT_GROUPS={groups}", f"BACKBONE.RESNEXT_WIDTH={width}") == [
+        [[3, 3, width * k, 256 * k], [1, 1, 256 * k, 256 * k]] for k in (1, 2, 4, 8)]
+
+
+def test_a_resnet_of_any_width_has_one_group():
+    assert conv2_shapes("BACKBONE.WIDTH=32") == [
+        [[3, 3, 32 * k, 32 * k], [1, 1, 32 * k, 128 * k]] for k in (1, 2, 4, 8)]
+
+
+@pytest.mark.parametrize("norm, names", [("GN", ["W", "gn/beta", "gn/gamma"]), ("None", ["W", "b"]),
+                                         ("SyncBN", ["W", "bn/beta", "bn/gamma", "bn/mean/EMA", "bn/variance/EMA"])])
+def test_a_resnext_has_the_variables_of_a_resnet_with_any_norm(norm, names):
+    with tf.Graph().as_default():
+        build_all(norm=norm, groups=4, inner_width=16)
+        shapes = variable_shapes()
+    found = sorted(name for name in shapes if name.startswith("group1/block0/conv2/"))
+    assert found == [f"group1/block0/conv2/{name}" for name in names]
+    assert shapes["group1/block0/conv2/W"] == [3, 3, 8, 32]
 
 
 # freezing -----------------------------------------------------------------------------------------------------------
@@ -157,14 +190,15 @@ def test_a_block_starts_as_identity(norm):
     np.testing.assert_array_equal(second, first)
 
 
-@pytest.mark.parametrize("stride_1x1, tf_pad_mode", [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("stride_1x1, tf_pad_mode, groups", [
+    (False, False, 1), (True, False, 1), (False, True, 1), (False, False, 4)])
 @pytest.mark.parametrize("multiple, sizes", [(32, [(64, 96), (128, 64)]), (1, [(71, 93), (125, 64)])])
 def test_an_image_gives_the_same_features_alone_and_in_a_larger_batch(
-        stride_1x1, tf_pad_mode, multiple, sizes, make_weight):
+        stride_1x1, tf_pad_mode, groups, multiple, sizes, make_weight):
     def all_stages(images, sizes):
         with tower(training=False):
             resnet = ResNet((2, 2, 2, 2), "FreezeBN", 8, 0, False, stride_1x1, tf_pad_mode,
-                            Padding(sizes, tf.shape(images)[1:3], multiple))
+                            Padding(sizes, tf.shape(images)[1:3], multiple), groups=groups)
             features = [resnet.stem(images)]
             for index in range(4):
                 features.append(resnet.stage(features[-1], index, 1 if index == 0 else 2))
