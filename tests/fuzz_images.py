@@ -22,7 +22,7 @@ import fuzzing
 from image_kinds import kinds
 
 BORDERS = (0, 1, 65, 30_000, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1)
-SECONDS, BYTES = 60, 2**31    # that a case may take; to fill half a gigapixel takes a second, and many on a busy machine
+SECONDS, BYTES = 60, 2**31    # that a case may take: on a busy machine many, where half a gigapixel is filled
 NAMES = list(kinds())
 
 
