@@ -136,8 +136,8 @@ BREAKS = {
          "lowest = np.floor(shape / 2 / stride)",
          "tests/data/check/test_anchors.py")],
     "data/check/markup.py": [
-        ('return Markup("".join(child if isinstance(child, Markup) else html.escape(str(child))'
-         ' for child in children))',
+        (('return Markup("".join(child if isinstance(child, Markup) else html.escape(str(child))'
+          ' for child in children))'),
          'return Markup("".join(map(str, children)))',
          "tests/data/check/test_page.py")],
     "viz/ground_truth.py": [
