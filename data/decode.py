@@ -28,6 +28,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")    # of what is odd in a file
 _ORIENTATION = 0x0112    # the tag of EXIF, and of TIFF
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "AVIF", "PPM", "JPEG2000")
 _JPEG_2000 = b"\0\0\0\x0cjP  ", b"\xffO\xffQ"    # a file, and a bare stream
+_PNG = b"\x89PNG\r\n\x1a\n"
 _TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")
 
 
@@ -84,10 +85,10 @@ def _open_header(content):
         return None
 
 
-def _check_size(header):
-    if header.width * header.height > MAX_PIXELS:
-        raise Undecodable(f"{header.width} x {header.height} pixels are more than the {MAX_PIXELS:,} that fit into "
-                          "memory; cut it into tiles")
+def _check_size(width, height):
+    if width * height > MAX_PIXELS:
+        raise Undecodable(f"{width} x {height} pixels are more than the {MAX_PIXELS:,} that fit into memory; cut it "
+                          "into tiles")
 
 
 def _orientation(header):
@@ -108,7 +109,7 @@ def _is_for_pillow(header):
 
 def _decode_known(header, content):
     """Returns: uint8 (h, w, 3) BGR, or None where the file is not whole"""
-    _check_size(header)
+    _check_size(header.width, header.height)
     if _is_for_pillow(header):
         return _decode_by_pillow(header)
     image = _decode_by_opencv(content, cv2.IMREAD_COLOR)
@@ -119,6 +120,8 @@ def _decode_unknown(content):
     """As `_decode_known`, for a format that OpenCV alone knows"""
     if content.startswith(_JPEG_2000):
         return None
+    if content.startswith(_PNG):    # one of whose other chunks Pillow refuses
+        _check_size(*(int.from_bytes(content[place:place + 4], "big") for place in (16, 20)))
     image = _decode_by_opencv(content, cv2.IMREAD_COLOR)
     if image is None:    # a TIFF of floats in colour
         image = _decode_by_opencv(content, cv2.IMREAD_UNCHANGED)

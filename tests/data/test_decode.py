@@ -125,5 +125,12 @@ def test_an_image_that_claims_too_many_pixels_is_not_decoded(make, monkeypatch):
         decode.decode(make(60000, 60000))
 
 
+def test_a_png_that_pillow_does_not_know_is_not_decoded_either(monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", None)
+    monkeypatch.setattr(decode.Image, "open", None)
+    with pytest.raises(Undecodable, match="30000 x 30000 pixels are more than"):
+        decode.decode(png_of_size(30000, 30000))
+
+
 def test_an_aerial_image_is_not_too_large():
     assert 20000 * 20000 <= decode.MAX_PIXELS
