@@ -10,6 +10,7 @@ batch, and can be dealt out to any number of processes.
 import atexit
 import contextlib
 import dataclasses
+import gc
 import heapq
 import itertools
 import signal
@@ -112,9 +113,11 @@ class _Workers(MultiProcessMapData):
 
     def _start_processes(self):
         # tensorpack's would warn that processes are forked, which is safe before a TensorFlow session exists
+        gc.freeze()    # a worker that looks for garbage would copy all that it shares
         for process in self._procs:
             process.daemon = True
             process.start()
+        gc.unfreeze()
         # before multiprocessing waits for them at the end of this process, having asked by SIGTERM
         atexit.register(_kill, self._procs)
 
