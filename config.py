@@ -109,7 +109,7 @@ _C.RPN.PROPOSAL_NMS_THRESH = 0.7       # IoU beyond which the better proposal su
 _C.RPN.CROWD_OVERLAP_THRESH = 0.7      # anchors with this share inside a crowd region are ignored
 _C.RPN.HEAD_DIM = 1024                 # C4 only
 _C.RPN.NUM_CONVS = 1                   # hidden layers; 2 in torchvision's later models
-# C4 and PROPOSAL_MODE "Joint": proposals before and behind NMS
+# C4, P2_ONLY and PROPOSAL_MODE "Joint": proposals before and behind NMS
 _C.RPN.TRAIN_PRE_NMS_TOPK = 12000
 _C.RPN.TRAIN_POST_NMS_TOPK = 2000
 _C.RPN.TEST_PRE_NMS_TOPK = 6000
@@ -134,6 +134,7 @@ _C.FRCNN.POOL_SHIFTED = True           # RoIAlign: pixels stand at their centres
 # feature pyramid --------------------------------------------------------------------------------------------------
 _C.FPN.ANCHOR_STRIDES = (4, 8, 16, 32, 64)    # of P2 to P6
 _C.FPN.PROPOSAL_MODE = "Level"         # NMS of each level by itself; "Joint": of all together
+_C.FPN.P2_ONLY = False                 # all anchors and RoIs on P2, which the other levels only feed
 _C.FPN.NUM_CHANNEL = 256               # of every level
 _C.FPN.NORM = "None"                   # "None", "GN", or "SyncBN" or "FreezeBN" as BACKBONE.NORM
 _C.FPN.FRCNN_HEAD_FUNC = "fastrcnn_2fc_head"    # or "fastrcnn_4conv1fc_head", "…_4conv1fc_gn_head", "…_bn_head"
@@ -144,6 +145,9 @@ _C.FPN.HEAD_NORM_FIRST = False         # GN of heads before their ReLUs, as in D
 _C.FPN.CASCADE = False                 # Cascade R-CNN: a box head for each of CASCADE.IOUS
 
 # mask head --------------------------------------------------------------------------------------------------------
+# Detectron's "v1up4convs" or "v1up" (4 or 2 convolutions), C4: "v0upshare" or "v0up" (conv5 of the box head or its own)
+_C.MRCNN.HEAD = ""                     # "": "v1up4convs", with the norm in FPN.MRCNN_HEAD_FUNC; C4: "v0upshare"
+_C.MRCNN.CLASS_AGNOSTIC = False        # one mask for all classes
 _C.MRCNN.HEAD_DIM = 256                # channels of its hidden layers
 _C.MRCNN.GT_RESOLUTION = 112           # ground-truth masks travel as this many pixels squared inside their box
 

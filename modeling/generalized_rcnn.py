@@ -99,7 +99,7 @@ class GeneralizedRCNN:
             with tf.name_scope("sample_rois"):
                 rois = sample_rois(proposals, gt, Sampling(cfg.FRCNN.BATCH_PER_IM, cfg.FRCNN.FG_RATIO),
                                    self.box_stages[0].fg_thresh, _stream(seeds, 2))
-            roi_features = self.roi_features(pyramid, rois, self.architecture.box_roi_size)
+            roi_features = self.box_features(pyramid, rois)
             losses.update(self.box_losses(pyramid, rois, roi_features, image_sizes, gt))
             if cfg.MODE_MASK:
                 losses["maskrcnn_loss"] = self.mask_loss(pyramid, rois, roi_features, gt)
@@ -212,16 +212,19 @@ class GeneralizedRCNN:
             return rpn.rpn_losses(level, anchor_labels, gt, _stream(seeds, 0),
                                   Sampling(cfg.BATCH_PER_IM, cfg.FG_RATIO), self.rpn_loss)
 
-    def roi_features(self, pyramid, rois, size):
-        """
-        Args:
-            size (int): bins in each direction
+    def box_features(self, pyramid, rois):
+        """Returns: RoIFeatures, which a box head takes"""
+        architecture = self.architecture
+        return self._roi_features(pyramid, rois, architecture.box_roi_size, architecture.box_roi_layers)
 
-        Returns:
-            RoIFeatures, of the architecture's layers between the pooling and the heads
-        """
+    def mask_features(self, pyramid, rois):
+        """Returns: RoIFeatures, which the mask head takes"""
+        architecture = self.architecture
+        return self._roi_features(pyramid, rois, architecture.mask_roi_size, architecture.mask_roi_layers)
+
+    def _roi_features(self, pyramid, rois, size, layers):
         pooled = pool_from_levels(self.pooling, pyramid.levels, pyramid.strides, rois, size)
-        return RoIFeatures(self.architecture.roi_layers(tf.cast(pooled.values, pyramid.dtype)), pooled.order)
+        return RoIFeatures(layers(tf.cast(pooled.values, pyramid.dtype)), pooled.order)
 
     def box_head(self, stage, roi_features):
         """
@@ -255,7 +258,7 @@ class GeneralizedRCNN:
             if before:
                 boxes = tf.stop_gradient(self.refine(before, deltas, rois, image_sizes)[:, 0])
                 rois = match_boxes(boxes, rois.image_index, gt, stage.fg_thresh)
-                roi_features = self.roi_features(pyramid, rois, self.architecture.box_roi_size)
+                roi_features = self.box_features(pyramid, rois)
             # all stages together weigh on the backbone as one does
             values = scale_gradient(roi_features.values, 1.0 / len(self.box_stages))
             logits, deltas = self.box_head(stage, RoIFeatures(values, roi_features.order))
@@ -276,10 +279,10 @@ class GeneralizedRCNN:
         """
         foreground = rois.foreground()
         rois = rois.select(foreground)
-        if self.architecture.mask_roi_size == self.architecture.box_roi_size:
+        if self.architecture.shares_roi_features:
             roi_features = roi_features.select(foreground)
         else:
-            roi_features = self.roi_features(pyramid, rois, self.architecture.mask_roi_size)
+            roi_features = self.mask_features(pyramid, rois)
         mask_logits = self.mask_head(roi_features, rois.labels)
         with tf.name_scope("maskrcnn_losses"):
             targets = mask_targets(rois, gt, self.architecture.mask_size)
@@ -296,8 +299,7 @@ class GeneralizedRCNN:
         rois = proposals.as_rois()
         stage_scores = []
         for stage in self.box_stages:
-            logits, deltas = self.box_head(
-                stage, self.roi_features(pyramid, rois, self.architecture.box_roi_size))
+            logits, deltas = self.box_head(stage, self.box_features(pyramid, rois))
             stage_scores.append(tf.nn.softmax(logits))
             boxes = self.refine(stage, deltas, rois, image_sizes)
             rois = rois._replace(boxes=boxes[:, 0])
@@ -308,7 +310,7 @@ class GeneralizedRCNN:
 
     def detect_masks(self, pyramid, detections):
         """Returns: (D, mask_size, mask_size) in 0..1, of the class of each detection"""
-        roi_features = self.roi_features(pyramid, detections.as_rois(), self.architecture.mask_roi_size)
+        roi_features = self.mask_features(pyramid, detections.as_rois())
         return tf.sigmoid(self.mask_head(roi_features, detections.labels))
 
 

@@ -65,15 +65,12 @@ def _check_network(flat):
     if flat["MODE_FPN"]:
         _check_pyramid(flat)
     else:
-        _check(not flat["FPN.CASCADE"], "FPN.CASCADE=True needs the pyramid; set MODE_FPN=True, or FPN.CASCADE=False")
         _check(flat["RPN.ANCHOR_STRIDE"] == 16, f"RPN.ANCHOR_STRIDE={flat['RPN.ANCHOR_STRIDE']} must be 16, C4's")
+    _check_heads(flat)
     sizes = flat["RPN.ANCHOR_SIZES"]
     _check(len(sizes) > 0 and min(sizes) > 0, f"RPN.ANCHOR_SIZES={sizes} must be positive numbers, at least one")
     _check(len(flat["RPN.ANCHOR_RATIOS"]) > 0 and min(flat["RPN.ANCHOR_RATIOS"]) > 0,
            f"RPN.ANCHOR_RATIOS={flat['RPN.ANCHOR_RATIOS']} must be positive numbers, at least one")
-    _check_length(flat, "FRCNN.BBOX_REG_WEIGHTS", 4, "for x, y, width and height")
-    _check_choice(flat, "FRCNN.POOLING", ["RoIAlign", "RoIPool", "RoICrop"])
-    _check_range(flat, "FRCNN.POOL_SAMPLES", 1 if flat["FRCNN.POOLING"] == "RoICrop" else 0)
     _check_range(flat, "RPN.NUM_CONVS", 1)
     _check_range(flat, "FRCNN.MAX_BOX_GROWTH BACKBONE.NORM_EPSILON", 0)
 
@@ -83,8 +80,6 @@ def _check_network(flat):
     _check_range(flat, "RPN.POSITIVE_ANCHOR_THRESH RPN.NEGATIVE_ANCHOR_THRESH RPN.FG_RATIO RPN.PROPOSAL_NMS_THRESH "
                        "FRCNN.FG_THRESH FRCNN.FG_RATIO TEST.FRCNN_NMS_THRESH TEST.RESULT_SCORE_THRESH", 0, 1)
     _check_choice(flat, "TEST.PRECISION", PRECISIONS)
-    # with fewer, rounding decides about the outermost of the mask head's 28 bins
-    _check_range(flat, "MRCNN.GT_RESOLUTION", 56)
 
 
 def _check_backbone(flat):
@@ -104,19 +99,38 @@ def _check_backbone(flat):
 
 
 def _check_pyramid(flat):
-    norms = {"FPN.NUM_CHANNEL": flat["FPN.NORM"], "FPN.FRCNN_CONV_HEAD_DIM": flat["FPN.FRCNN_HEAD_FUNC"],
-             "MRCNN.HEAD_DIM": flat["FPN.MRCNN_HEAD_FUNC"]}
+    norms = {"FPN.NUM_CHANNEL": flat["FPN.NORM"], "FPN.FRCNN_CONV_HEAD_DIM": flat["FPN.FRCNN_HEAD_FUNC"]}
     for key, norm in norms.items():
         if norm == "GN" or norm.endswith("_gn_head"):
             _check_groups(flat, key, [flat[key]])
     _check(tuple(flat["FPN.ANCHOR_STRIDES"]) == (4, 8, 16, 32, 64),
            f"FPN.ANCHOR_STRIDES={flat['FPN.ANCHOR_STRIDES']} must be (4, 8, 16, 32, 64), the strides of P2 to P6")
-    _check_length(flat, "RPN.ANCHOR_SIZES", 5, "one for each of FPN.ANCHOR_STRIDES")
+    if not flat["FPN.P2_ONLY"]:
+        _check_length(flat, "RPN.ANCHOR_SIZES", 5, "one for each of FPN.ANCHOR_STRIDES")
+
+
+def _check_heads(flat):
+    _check_length(flat, "FRCNN.BBOX_REG_WEIGHTS", 4, "for x, y, width and height")
+    _check_choice(flat, "FRCNN.POOLING", ["RoIAlign", "RoIPool", "RoICrop"])
+    _check_range(flat, "FRCNN.POOL_SAMPLES", 1 if flat["FRCNN.POOLING"] == "RoICrop" else 0)
     if flat["FPN.CASCADE"]:
         ious, weights = flat["CASCADE.IOUS"], flat["CASCADE.BBOX_REG_WEIGHTS"]
         _check(len(ious) == len(weights) > 1 and all(len(w) == 4 for w in weights) and all(0 <= i <= 1 for i in ious),
                f"CASCADE.IOUS={ious} must be two or more IoUs in 0..1, with 4 numbers for each of them in "
                f"CASCADE.BBOX_REG_WEIGHTS={weights}")
+    _check_mask_head(flat)
+
+
+def _check_mask_head(flat):
+    head = flat["MRCNN.HEAD"]
+    _check_choice(flat, "MRCNN.HEAD", ["", "v1up4convs", "v1up", "v0upshare", "v0up"])
+    _check(not (flat["MODE_FPN"] and head.startswith("v0")),
+           f"MRCNN.HEAD={head!r} stands behind conv5 of each RoI; set MODE_FPN=False, or take 'v1up4convs' or 'v1up'")
+    has_convs = head.startswith("v1") or not head and flat["MODE_FPN"]
+    if has_convs and flat["FPN.MRCNN_HEAD_FUNC"].endswith("_gn_head"):
+        _check_groups(flat, "MRCNN.HEAD_DIM", [flat["MRCNN.HEAD_DIM"]])
+    # with fewer, rounding decides about the outermost of the mask head's 28 bins
+    _check_range(flat, "MRCNN.GT_RESOLUTION", 56)
 
 
 def _check_losses(flat):

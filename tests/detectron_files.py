@@ -35,6 +35,8 @@ def detectron_layers(names, blocks):
         for middle in ("/", "/outputs/"):
             layers[f"{ours}{middle}class"] = "cls_score" + stage
             layers[f"{ours}{middle}box"] = "bbox_pred" + stage
+    layers.update({f"maskrcnn/{ours}": f"_[mask]_{theirs}" for ours, theirs in layers.items()
+                   if ours.startswith("group3/")})
     mask = "_mask_" if "maskrcnn/gn0/gamma" in names else "_[mask]_"
     for i in range(4):
         layers[f"maskrcnn/fcn{i}"] = layers[f"maskrcnn/gn{i}"] = f"{mask}fcn{i + 1}"
@@ -104,8 +106,9 @@ def detectron_blobs(weights, blocks):
         for variable in ("W", "b"):
             if variable in of:
                 value = of[variable]
-                if theirs == "mask_fcn_logits" or (theirs.startswith("bbox_pred") and len(value) == 4):
-                    count = 1 if theirs == "mask_fcn_logits" else 4
+                has_mask_of_background = theirs == "mask_fcn_logits" and len(value) > 1
+                if has_mask_of_background or (theirs.startswith("bbox_pred") and len(value) == 4):
+                    count = 1 if has_mask_of_background else 4
                     value = np.concatenate([junk(value[:count]), value])    # the background has outputs, not used
                 if theirs == "rpn_cls_logits":
                     value = value[[size * 3 + ratio for ratio in range(3) for size in range(5)]]

@@ -56,6 +56,7 @@ def test_a_file_is_named_after_what_it_is(make_config, path):
     groups, width = map(int, parts[1][:-1].split("x")) if parts[0].startswith("X") else (1, 64)
     assert (cfg.BACKBONE.RESNEXT_GROUPS, cfg.BACKBONE.RESNEXT_WIDTH) == (groups, width)
     assert (cfg.MODE_FPN, cfg.MODE_MASK, cfg.FPN.CASCADE) == ("FPN" in parts, "Mask" in parts, "Cascade" in parts)
+    assert cfg.FPN.P2_ONLY == ("P2only" in parts)
     assert {cfg.BACKBONE.NORM, cfg.FPN.NORM} == ({"GN"} if gn else {"FreezeBN", "None"})
     assert {"_gn_" in head for head in (cfg.FPN.FRCNN_HEAD_FUNC, cfg.FPN.MRCNN_HEAD_FUNC)} == {gn}
     assert cfg.BACKBONE.FREEZE_AT == (0 if "scratch" in parts else 2)

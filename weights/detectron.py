@@ -7,14 +7,13 @@ PREPROC.PIXEL_MEAN=(122.7717, 115.9465, 102.9801). BACKBONE.TF_PAD_MODE=False pa
 at the right and bottom, which no stride of 2 reaches. Their images are BGR like ours; the few Detectron2 models with
 INPUT.FORMAT "RGB", among them torchvision's ResNets, would read colours swapped.
 
-What stays different: Detectron's boxes are 1 larger than x2 - x1, its anchors are rounded, and its RoIAlign lies half a
-cell off, so that its models give other boxes here, as they do in Detectron2 (docs/notes/compatibility.md there). Their
-RoIAlign may take more samples than our 2 x 2 a bin.
+FRCNN.POOL_SHIFTED=False pools RoIs as Detectron does, and FRCNN.POOL_SAMPLES=0 as both do where their sampling ratio is
+0. What stays different: Detectron's boxes are 1 larger than x2 - x1 and its anchors are rounded, so that its models
+give other boxes here, as they do in Detectron2 (docs/notes/compatibility.md there).
 
 Not converted, since it would compute something else: heads in which a norm stands between convolution and ReLU (here it
-stands behind the ReLU, as in the tensorpack zoo), mask heads with a conv5 of their own, norms other than GN in the FPN.
-Keypoint, panoptic and RetinaNet heads have no counterpart. Deformable convolutions are refused, since their weights
-would fit plain ones.
+stands behind the ReLU, as in the tensorpack zoo), norms other than GN in the FPN. Keypoint, panoptic and RetinaNet
+heads have no counterpart. Deformable convolutions are refused, since their weights would fit plain ones.
 
 Sources of names and layouts: Detectron, detectron/modeling/{ResNet,FPN,rpn_heads,fast_rcnn_heads,mask_rcnn_heads,
 generate_anchors}.py; Detectron-Cascade-RCNN (Cai), detectron/modeling/cascade_rcnn_heads.py; Detectron2,
@@ -41,6 +40,11 @@ def _background_first(v):
 def _add_background_box(v):
     """4 unused outputs for the background, which Detectron2 does not have."""
     return np.concatenate([np.zeros_like(v[..., :4]), v], axis=-1)
+
+
+def _drop_mask_of_background(v):
+    """A class-agnostic mask has no background."""
+    return drop_background(v) if v.shape[-1] > 1 else v
 
 
 def _sizes_first(outputs):
@@ -73,8 +77,12 @@ DETECTRON = [
     (r"bbox_pred(?:_([23]))?", lambda stage=1: f"box_head{stage}/outputs/box", None),
     (r"(?:_\[mask\]_|_mask_)fcn(\d)", lambda i: f"maskrcnn/fcn{i - 1}", None),
     (r"conv5_mask", lambda: "maskrcnn/deconv", None),
-    (r"_\[mask\]_res5_(\d)_branch(?:1|2[abc])", lambda block: f"maskrcnn/res5/block{block}", None),
-    (r"mask_fcn_logits", lambda: "maskrcnn/conv", drop_background),
+    # a conv5 of the mask head's own: v0up
+    (r"_\[mask\]_res5_(\d)_branch1", lambda block: f"maskrcnn/group3/block{block}/convshortcut", None),
+    (r"_\[mask\]_res5_(\d)_branch2a", lambda block: f"maskrcnn/group3/block{block}/conv1", None),
+    (r"_\[mask\]_res5_(\d)_branch2b", lambda block: f"maskrcnn/group3/block{block}/conv2", None),
+    (r"_\[mask\]_res5_(\d)_branch2c", lambda block: f"maskrcnn/group3/block{block}/conv3", None),
+    (r"mask_fcn_logits", lambda: "maskrcnn/conv", _drop_mask_of_background),
 ]
 
 BACKBONE = r"(?:backbone\.(?:bottom_up\.)?|roi_heads\.)?"    # a file of a backbone alone has none of it
@@ -119,7 +127,7 @@ ENDINGS = {
 NAME = re.compile(f"(.+?)({'|'.join(map(re.escape, ENDINGS))})")
 
 # parts that no network here computes: whatever has such a variable is left out as a whole
-FOREIGN = re.compile(r"(fpn|rpn|box_head\d|maskrcnn)/(?:\w+/[gb]n/|res5/)")
+FOREIGN = re.compile(r"(fpn|rpn|box_head\d|maskrcnn)/\w+/[gb]n/")
 
 
 def is_detectron_name(name):

@@ -40,6 +40,8 @@ def check_fit(path, weights, variables, partial=False):
     Raises:
         UserError: nothing fits, a shape differs, or, unless `partial`, a variable is missing
     """
+    if partial:
+        weights = {**_for_own_conv5(weights, variables), **weights}
     fitting = {name: value for name, value in weights.items() if name in variables}
     if not fitting:
         raise UserError(f"{path}: none of its {len(weights)} arrays belongs to this network; "
@@ -59,6 +61,12 @@ def check_fit(path, weights, variables, partial=False):
     logger.info(f"{path}: {len(fitting)} arrays loaded" + (
         f"; {len(missing)} variables keep their initial values, such as {missing[0]}" if missing else "") + not_used)
     return fitting
+
+
+def _for_own_conv5(weights, variables):
+    """Returns: dict, what a mask head's own conv5 starts from, as in Detectron: the conv5 of a file without it"""
+    of_backbone = {name: name.removeprefix("maskrcnn/") for name in variables if name.startswith("maskrcnn/group3/")}
+    return {name: weights[source] for name, source in of_backbone.items() if source in weights}
 
 
 def _check_floats(path, weights):

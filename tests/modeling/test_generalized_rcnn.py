@@ -158,9 +158,11 @@ def test_a_small_image_gives_the_same_detections_alone_and_among_others(tiny_inf
     "FPN.CASCADE=True RPN.NUM_CONVS=2 FPN.NORM=SyncBN",
     "MODE_FPN=False BACKBONE.NORM=GN", "MODE_FPN=False BACKBONE.STRIDE_1X1=True",
     "MODE_FPN=False FRCNN.POOL_SHIFTED=False", "MODE_MASK=False FRCNN.POOLING=RoIPool",
+    "MODE_FPN=False MRCNN.HEAD=v0up MRCNN.CLASS_AGNOSTIC=True",
     *(pytest.param(words, marks=pytest.mark.slow) for words in (
         "FRCNN.POOL_SAMPLES=0 FRCNN.POOL_SHIFTED=False", "MODE_FPN=False FRCNN.POOLING=RoICrop",
-        "MODE_FPN=False FRCNN.POOLING=RoIPool"))])
+        "MODE_FPN=False FRCNN.POOLING=RoIPool", "MODE_MASK=False FPN.P2_ONLY=True", "MODE_FPN=False FPN.CASCADE=True",
+        "MODE_FPN=False MRCNN.HEAD=v1up"))])
 def test_other_networks_detect_the_same_alone_and_among_others(make_config, make_weight, words):
     network = Network(make_config("TEST.RESULT_SCORE_THRESH=0.3", *words.split()), training=False, weights=make_weight,
                       rewrite=False)
@@ -274,7 +276,7 @@ def test_a_cascade_scores_by_the_mean_of_its_stages_and_moves_boxes_by_each_insi
     network = GeneralizedRCNN(cfg)
     logits = iter(np.log(np.float32([[[0.2, 0.6, 0.1, 0.1]], [[0.4, 0.2, 0.2, 0.2]]])))
     deltas = iter(np.float32([[[[0.5, 0, 0, 0]]], [[[0, 4, 0, 0]]]]))
-    monkeypatch.setattr(network, "roi_features", lambda *_: None)
+    monkeypatch.setattr(network, "box_features", lambda *_: None)
     monkeypatch.setattr(network, "box_head", lambda *_: (tf.constant(next(logits)), tf.constant(next(deltas))))
 
     def detected():
@@ -299,7 +301,7 @@ def test_all_stages_of_a_cascade_together_weigh_on_the_features_as_one_does(make
         rois = RoIs(tf.constant([[10.0, 10, 30, 30], [50, 5, 60, 25]]), tf.zeros([2], tf.int32),
                     tf.constant([2, 0]), tf.zeros([2], tf.int32))
         pooled = RoIFeatures(logits, tf.range(2))
-        monkeypatch.setattr(network, "roi_features", lambda *_: pooled)
+        monkeypatch.setattr(network, "box_features", lambda *_: pooled)
         monkeypatch.setattr(network, "box_head", lambda _, x: (x.values, tf.zeros([2, 1, 4])))
         found = network.box_losses(None, rois, pooled, SIZE, gt)
         return found["cascade_stage1_label_loss"] + found["cascade_stage2_label_loss"]

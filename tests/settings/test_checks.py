@@ -18,7 +18,9 @@ def test_finalize_wants_an_id_for_every_class(cfg):
 
 
 @pytest.mark.parametrize("words, remedy", [
-    ("MODE_FPN=False FPN.CASCADE=True", "set MODE_FPN=True, or FPN.CASCADE=False"),
+    ("MRCNN.HEAD=v0up", "MRCNN.HEAD='v0up' stands behind conv5 of each RoI; set MODE_FPN=False"),
+    ("MODE_FPN=False MRCNN.HEAD=v1up FPN.MRCNN_HEAD_FUNC=maskrcnn_up4conv_gn_head MRCNN.HEAD_DIM=33",
+     "MRCNN.HEAD_DIM=33 does not split"),
     ("FRCNN.POOLING=RoICrop FRCNN.POOL_SAMPLES=0", "FRCNN.POOL_SAMPLES=0 must be 1 or more"),
     ("MODE_FPN=False RPN.ANCHOR_STRIDE=32", "RPN.ANCHOR_STRIDE=32 must be 16"),
     ("MODE_FPN=False RPN.ANCHOR_SIZES=()", "RPN.ANCHOR_SIZES=() must be positive numbers, at least one"),
@@ -34,7 +36,8 @@ def test_parts_that_do_not_go_together_are_refused_with_the_remedy(cfg, words, r
 
 
 @pytest.mark.parametrize("words", [
-    "MODE_FPN=False RPN.ANCHOR_SIZES=(32, 64)", "FPN.CASCADE=True FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_head",
+    "MODE_FPN=False RPN.ANCHOR_SIZES=(32, 64)", "FPN.P2_ONLY=True RPN.ANCHOR_SIZES=(32, 64)",
+    "MODE_FPN=False FPN.CASCADE=True", "FPN.CASCADE=True FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_head",
     "FPN.CASCADE=True CASCADE.IOUS=(0.5, 0.6) CASCADE.BBOX_REG_WEIGHTS=((10, 10, 5, 5), (20, 20, 10, 10))"])
 def test_parts_that_go_together_are_taken(cfg, words):
     cfg.update_args(re.split(r" (?=[A-Z])", words))
@@ -44,7 +47,7 @@ def test_parts_that_go_together_are_taken(cfg, words):
 @pytest.mark.parametrize("word", [
     "TRAINER=horses", "BACKBONE.NORM=BN", "BACKBONE.FREEZE_AT=3", "BACKBONE.FREEZE_AT=-1", "FPN.PROPOSAL_MODE=level",
     "FPN.NORM=BN", "BACKBONE.NORM_EPSILON=-1.0", "RPN.NUM_CONVS=0", "FRCNN.MAX_BOX_GROWTH=-1.0",
-    "FRCNN.POOLING=roialign", "FRCNN.POOL_SAMPLES=-1",
+    "FRCNN.POOLING=roialign", "FRCNN.POOL_SAMPLES=-1", "MRCNN.HEAD=v1",
     "FPN.FRCNN_HEAD_FUNC=x", "FPN.MRCNN_HEAD_FUNC=x", "RPN.HEAD_DIM=0", "FPN.FRCNN_CONV_HEAD_DIM=0",
     "RPN.ANCHOR_SIZES=(0, 1, 2, 3, 4)", "RPN.LOSS_TYPE=GIoU", "FRCNN.LOSS_TYPE=l2", "CASCADE.LOSS_TYPE=none",
     "RPN.LOSS_BBOX_WEIGHT=-1", "FRCNN.LOSS_BBOX_WEIGHT=-0.5",

@@ -261,10 +261,27 @@ def test_a_pyramid_with_batch_norm_is_left_out_and_the_box_head_keeps_its_name()
     assert found.keys() == theirs.keys() | {"fastrcnn/outputs/class/b"}
 
 
-def test_a_mask_head_with_a_conv5_of_its_own_is_left_out():
-    theirs = {"_[mask]_res5_0_branch2a_w": np.ones((2, 2, 1, 1)), "conv5_mask_w": np.ones((2, 2, 2, 2)),
-              "mask_fcn_logits_w": np.ones((4, 2, 1, 1))}
-    assert convert("f", {**theirs, "fc1000_b": np.ones(3)}).keys() == theirs.keys() | {"fc1000_b"}
+# mask heads of Detectron --------------------------------------------------------------------------------------------
+MASK_HEADS = {"v0up": "MODE_FPN=False MRCNN.HEAD=v0up", "agnostic": "MODE_FPN=False MRCNN.CLASS_AGNOSTIC=True",
+              "v1up": "MRCNN.HEAD=v1up"}
+
+
+@pytest.mark.parametrize("head", MASK_HEADS)
+def test_a_mask_head_of_detectron_has_all_weights_of_ours(make_config, make_weight, head):
+    with tf.Graph().as_default():
+        model = TrainingModel(make_config(*MASK_HEADS[head].split()))
+        with tower(training=False):
+            model.build_graph(*[tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in model.inputs()])
+        weights = {name: make_weight(name, v.shape.as_list()) for name, v in network_variables().items()
+                   if name.startswith("maskrcnn/")}
+    found = convert("f", detectron_blobs(weights, (1, 1, 1, 1)))
+    assert found.keys() == weights.keys()
+    for name, value in weights.items():
+        if "/bn/" not in name:
+            np.testing.assert_array_equal(found[name], value, err_msg=name)
+        elif name.endswith("/beta"):
+            norm = name.removesuffix("/beta")
+            np.testing.assert_allclose(folded(found, norm), folded(weights, norm), rtol=1e-6, atol=1e-7)
 
 
 # files that are no weights ------------------------------------------------------------------------------------------

@@ -138,3 +138,20 @@ def test_the_message_about_a_backbone_names_a_layer_of_the_backbone(variables):
     weights["conv0/W"] = np.ones((3, 3, 2, 8))
     weights = {name: weights[name] for name in sorted(weights, reverse=True)}
     assert "conv0/W is (3, 3, 2, 8)" in message_of(check_fit, "f", weights, variables, partial=True)
+
+
+class OfShape:
+    """As much of a variable as `check_fit` looks at."""
+
+    def __init__(self, *shape):
+        self.shape = tf.TensorShape(shape)
+
+
+def test_a_mask_heads_own_conv5_starts_from_that_of_a_backbone_but_keeps_its_own():
+    variables = {f"{head}group3/block0/{layer}/W": OfShape(2)
+                 for head in ("", "maskrcnn/") for layer in ("conv1", "conv2")}
+    weights = {"group3/block0/conv1/W": np.ones(2), "group3/block0/conv2/W": np.ones(2),
+               "maskrcnn/group3/block0/conv2/W": np.zeros(2)}
+    found = check_fit("f.npz", weights, variables, partial=True)
+    assert found["maskrcnn/group3/block0/conv1/W"].all() and not found["maskrcnn/group3/block0/conv2/W"].any()
+    assert "lacks 1 of 4 variables" in message_of(check_fit, "f.npz", weights, variables)
