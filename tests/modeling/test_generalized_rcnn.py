@@ -161,7 +161,8 @@ def test_a_small_image_gives_the_same_detections_alone_and_among_others(tiny_inf
     "MODE_FPN=False MRCNN.HEAD=v0up MRCNN.CLASS_AGNOSTIC=True",
     *(pytest.param(words, marks=pytest.mark.slow) for words in (
         "FRCNN.POOL_SAMPLES=0 FRCNN.POOL_SHIFTED=False", "MODE_FPN=False FRCNN.POOLING=RoICrop",
-        "MODE_FPN=False FRCNN.POOLING=RoIPool", "MODE_MASK=False FPN.P2_ONLY=True", "MODE_FPN=False FPN.CASCADE=True",
+        "MODE_FPN=False FRCNN.POOLING=RoIPool", "MODE_MASK=False FPN.P2_ONLY=True",
+        "MODE_FPN=False FPN.CASCADE=True TEST.RESULT_SCORE_THRESH=0.1",
         "MODE_FPN=False MRCNN.HEAD=v1up"))])
 def test_other_networks_detect_the_same_alone_and_among_others(make_config, make_weight, words):
     network = Network(make_config("TEST.RESULT_SCORE_THRESH=0.3", *words.split()), training=False, weights=make_weight,
