@@ -10,7 +10,7 @@ import numpy as np
 
 from data import coco_cache
 from data.coco_annotations import Known, read_annotations
-from data.coco_files import find, garbage_stays, is_test_set, read_json
+from data.coco_files import find, garbage_stays, is_test_set, read_json, refusing_deep
 from data.coco_rules import is_id, is_number
 from data.flat_records import FlatRecords, Images, pack_names
 from data.folders import Folder
@@ -54,7 +54,7 @@ def load_coco(basedir: str, name: str, registered: tuple[str, ...] = ()) -> Data
         UserError: a file or folder is missing or not COCO's, or more than 10 % of the images or annotations are bad
     """
     found = find(basedir, name, registered)
-    with garbage_stays():
+    with garbage_stays(), refusing_deep(found.annotation_file):
         dataset = coco_cache.load(*found) or _read_dataset(*found)
     dataset.name = name
     return dataset

@@ -175,3 +175,12 @@ def garbage_stays():
         if was_enabled:
             gc.enable()
         getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: None)(0)
+
+
+@contextlib.contextmanager
+def refusing_deep(path: str) -> Iterator[None]:
+    """A context in which values that are nested too deeply to be quoted are a UserError."""
+    try:
+        yield
+    except RecursionError:
+        raise UserError(f"{path}: something in it is nested too deeply; mend the file") from None

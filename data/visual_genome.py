@@ -18,7 +18,7 @@ from common import UserError
 import numpy as np
 import orjson
 
-from data.coco_files import garbage_stays
+from data.coco_files import garbage_stays, refusing_deep
 from data.flat_records import FlatRecords, Images, Objects, offsets_of, pack_names
 from data.flat_segmentations import PartsBuilder
 from data.folders import IMAGE_SUFFIXES, Folder, read_lines
@@ -78,7 +78,7 @@ def load_visual_genome(basedir: str, name: str, vocabulary: str = "", num_classe
         UserError: a file is missing or not Visual Genome's, or more than 10 % of the images or objects are bad
     """
     path = os.path.join(basedir, "objects.json")
-    with garbage_stays():
+    with garbage_stays(), refusing_deep(path):
         entries = _read_json(path)
         class_names, known = (_read_vocabulary(basedir, vocabulary) if vocabulary
                               else _most_frequent(entries, num_classes, path))

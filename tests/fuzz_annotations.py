@@ -9,6 +9,7 @@ seed and its number, so `--first 1234 --cases 1` tries one again.
 """
 import contextlib
 import functools
+import json
 import os
 import shutil
 import sys
@@ -21,9 +22,9 @@ import numpy as np
 
 import fuzzing
 from annotation_mutations import mutate
-from coco_folder import make_content, write
+from coco_folder import HEIGHT, WIDTH, make_content, write, write_image
 from coco_truth import make_truth
-from convert_folders import random_images, write_cvat, write_labelme, write_voc_xml, write_yolo
+from convert_folders import random_images, write_cvat, write_labelme, write_text, write_voc_xml, write_yolo
 from data import records
 from data.coco import load_coco
 from data.convert import left_out
@@ -33,6 +34,7 @@ from data.convert.source import Source
 from data.convert.write import convert
 from data.flat_records import FlatRecords
 from data.segmentation import box_frame_mask, to_rle
+from data.visual_genome import load_visual_genome
 from data.voc import load_voc_folder
 from tiny import ROOT
 from voc_folder import write_images
@@ -57,6 +59,22 @@ def write_keypoints(folder):
     for annotation in content["annotations"]:
         annotation.update(keypoints=[12, 12, 2, 20, 20, 1, 0, 0, 0], num_keypoints=2)
     write(folder, content)
+
+
+def write_visual_genome(folder):
+    content = make_content(12)
+    for image in content["images"]:
+        write_image(folder / "VG_100K" / image["file_name"])
+    images = [{"image_id": image["id"], "width": WIDTH, "height": HEIGHT} for image in content["images"]]
+    write_text(folder / "image_data.json", json.dumps(images))
+    item = {"names": ["cat"], "x": 10, "y": 20, "w": 30, "h": 15, "synsets": []}
+    write_text(folder / "objects.json", json.dumps([
+        {"image_id": image["image_id"], "objects": [{**item, "object_id": image["image_id"]}]} for image in images]))
+    write_text(folder / "vocabulary.txt", "cat,kitten\ndog\n")
+
+
+def load_genome(folder, name):
+    return load_visual_genome(folder, f"visual_genome_{name}", vocabulary="vocabulary.txt")
 
 
 def load_records(load):
@@ -94,6 +112,7 @@ FORMATS = {
     "coco": (write_coco, load_records(load_coco)),
     "coco keypoints": (write_keypoints, load_records(load_coco)),
     "voc": (lambda folder: write_images(folder, 12), load_records(load_voc_folder)),
+    "visual genome": (write_visual_genome, load_records(load_genome)),
     "convert yolo": (lambda folder: write_yolo(folder, random_images(0)), convert_folder("yolo")),
     "convert labelme": (lambda folder: write_labelme(folder, random_images(0)), convert_folder("labelme")),
     "convert voc": (lambda folder: write_voc_xml(folder, random_images(0)), convert_folder("voc")),

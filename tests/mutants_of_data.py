@@ -1,6 +1,52 @@
 """What `make mutants` breaks in data/ and metrics/; as `mutants_table`, which has all else."""
 
 BREAKS = {
+    "data/convert/yolo.py": [
+        ("return box_object(name, [*(values[:2] - values[2:] / 2), *(values[:2] + values[2:] / 2)], size)",
+         "return box_object(name, [*values[:2], *(values[:2] + values[2:])], size)",
+         "tests/data/convert/test_yolo.py"),
+        ("values = values * np.tile(size[::-1], len(values) // 2)",
+         "values = values * np.tile(size, len(values) // 2)",
+         "tests/data/convert/test_yolo.py"),
+        ('last = len(parts) - 1 - parts[::-1].index("images")',
+         'last = parts.index("images")',
+         "tests/data/convert/test_yolo.py")],
+    "data/convert/cvat.py": [
+        ("mask = np.repeat(np.arange(len(runs)) % 2, runs).reshape(height, width)",
+         'mask = np.repeat(np.arange(len(runs)) % 2, runs).reshape(height, width, order="F")',
+         "tests/data/convert/test_cvat.py"),
+        ('if shape.get("outside") != "1" and re.fullmatch("[0-9]{1,9}", shape.get("frame", "")):',
+         'if re.fullmatch("[0-9]{1,9}", shape.get("frame", "")):',
+         "tests/data/convert/test_cvat.py")],
+    "data/convert/voc.py": [
+        ('both = splits.pop("trainval", set())',
+         'both = splits.get("trainval", set())',
+         "tests/data/convert/test_voc.py")],
+    "data/convert/objects.py": [
+        ("key = len(self._objects) if group is None else (name, str(group)[:80])",
+         "key = len(self._objects) if group is None else str(group)[:80]",
+         "tests/data/convert/test_labelme.py"),
+        ("part = mask[top - y:max(size[0] - y, 0), left - x:max(size[1] - x, 0)] != 0",
+         "part = mask[:max(size[0] - y, 0), :max(size[1] - x, 0)] != 0",
+         "tests/data/convert/test_labelme.py"),
+        ("area = _polygon_area(parts[0]) if is_plain else float(mask_utils.area(to_rle(parts, *size)))",
+         "area = float(sum(map(_polygon_area, parts)))",
+         "tests/data/convert/test_labelme.py")],
+    "data/convert/source.py": [
+        ("if (file := os.path.normpath(os.path.join(folder, name))) in self._files:",
+         "if os.path.exists(self.path(file := os.path.normpath(os.path.join(folder, name)))):",
+         "tests/data/convert/test_source.py")],
+    "data/convert/write.py": [
+        ("chosen = set(np.random.default_rng(SEED).permutation(len(train))[:num_val].tolist())",
+         "chosen = set(np.random.default_rng().permutation(len(train))[:num_val].tolist())",
+         "tests/data/convert/test_write.py"),
+        ("return os.path.isdir(annotations) and {_file_name(name) for name in folders} == set(os.listdir(annotations))",
+         "return os.path.isdir(annotations)",
+         "tests/data/test_convert.py")],
+    "data/safe_xml.py": [
+        ("parser.StartDoctypeDeclHandler = _refuse_doctype",
+         "pass",
+         "tests/data/test_safe_xml.py")],
     "data/coco_annotations.py": [
         ("good &= polygons.counts >= 0",
          "good &= polygons.counts >= -1",

@@ -64,7 +64,7 @@ def _pictures(source, files, left_out):
                 if element.tag == "track":
                     _add_track(element, frames)
                     continue
-                where = f"{source.path(file)}: image {element.get('name', number)[:200]!r}"
+                where = f"{source.path(file)}: image {element.get('name', str(number))[:200]!r}"
                 with left_out.unusable("image", where):
                     yield _picture(source, file, element, where, left_out)
         if frames:

@@ -42,6 +42,8 @@ class LeftOut:
             yield
         except Unusable as e:
             self.add(kind, where, str(e))
+        except RecursionError:    # of what quotes it
+            self.add(kind, where, "something in it is nested too deeply")
 
     def table(self):
         """Returns: str, empty where nothing was left out"""

@@ -97,10 +97,13 @@ def polygon_object(name: str, polygons: Sequence[Sequence[float]], size: tuple[i
         size: height and width of the image
     """
     parts = parse_segmentation([list(polygon) for polygon in polygons], *size)
+    if parts is None:
+        raise Unusable("its polygon has no points")
     corners = np.concatenate(parts).reshape(-1, 2)
     bbox = _clipped([*corners.min(axis=0), *corners.max(axis=0)], size)
     is_inside = (corners >= 0).all() and (corners <= size[::-1]).all()
-    area = _polygon_area(parts[0]) if len(parts) == 1 and is_inside else float(mask_utils.area(to_rle(parts, *size)))
+    is_plain = len(parts) == 1 and is_inside    # others may overlap, or be cut off by the image
+    area = _polygon_area(parts[0]) if is_plain else float(mask_utils.area(to_rle(parts, *size)))
     return Object(name, bbox, area, parts)
 
 

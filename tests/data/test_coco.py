@@ -152,6 +152,13 @@ def test_a_file_that_is_not_cocos_is_refused_in_one_line(tmp_path, text, message
     assert str(tmp_path / "train.json") in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_value_that_is_nested_too_deeply_is_refused_in_one_line(tmp_path):
+    path = write(tmp_path, make_content(3))
+    path.write_text(path.read_text().replace('"id": 1,', '"id": ' + "[" * 1000 + "]" * 1000 + ",", 1))
+    with pytest.raises(UserError, match="nested too deeply"):
+        coco.load_coco(str(tmp_path), "train")
+
+
 # bad annotations and images -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("changes, reason", [
     ({"bbox": [1, 2, 3]}, "not 4 numbers"),

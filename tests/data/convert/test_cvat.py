@@ -143,6 +143,11 @@ def test_an_image_that_cannot_be_used_is_left_out(tmp_path, lines, name, reason)
     assert read(tmp_path / "source")[::2] == ([], {"image": 1}) and reason in lines[0]
 
 
+def test_an_image_without_a_name_is_left_out_with_its_number(tmp_path, lines):
+    write_text(tmp_path / "annotations.xml", cvat_xml("<image/>"))
+    assert read(tmp_path)[::2] == ([], {"image": 1}) and "image '0': left out" in lines[0]
+
+
 def test_images_in_front_of_a_break_are_used(tmp_path):
     objects_of(tmp_path, cvat_box("cat", [10, 20, 40, 50]))
     text = (tmp_path / "annotations.xml").read_text()

@@ -92,7 +92,8 @@ def test_what_has_no_area_is_left_out_and_said(tmp_path, lines, kind):
 
 @pytest.mark.parametrize("changes, reason", [
     ({"label": None}, "its class is"), ({"label": " "}, "its class is"), ({"label": "x" * 1000}, "1000 characters"),
-    ({"points": 3}, "no points"), ({"points": [[1, 2], [3]]}, "a point is not 2 numbers"),
+    ({"points": 3}, "no points"), ({"points": []}, "no points"),
+    ({"points": [[1, 2], [3]]}, "a point is not 2 numbers"),
     ({"points": [[1, 2], ["3", 4], [5, 6]]}, "a point is not 2 numbers"),
     ({"points": [[1, 2], [3, float("nan")], [5, 6]]}, "a point is not 2 numbers"),
     ({"points": [[1, 2], [3, 4]]}, "a polygon has 4 numbers"),
