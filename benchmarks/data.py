@@ -94,6 +94,7 @@ def measure_load(who, folder):
 
 def measure_memory(folder, num_images, num_workers):
     """Returns: GiB of this process and its workers after a pass through the data set in a folder, and seconds of it"""
+    multiprocessing.set_start_method("fork", force=True)    # as in a training; `apart` spawned this process
     batches = iter(make_flow(folder, *TINY, num_workers))
     start = time.perf_counter()
     for _ in itertools.islice(batches, num_images):
