@@ -102,7 +102,12 @@ def test_no_op_of_a_training_hides_in_a_function(tiny_training):
     "FPN.CASCADE=True FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_head RPN.LOSS_TYPE=giou FRCNN.LOSS_TYPE=ciou",
     "BACKBONE.NORM=None BACKBONE.FREEZE_AT=0 FPN.PROPOSAL_MODE=Joint",
     ("FPN.NORM=SyncBN RPN.NUM_CONVS=2 FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_bn_head FPN.FRCNN_CONV_HEAD_DIM=8 "
-     "FPN.MRCNN_HEAD_FUNC=maskrcnn_up4conv_bn_head RPN.ANCHOR_ROUNDED=True RPN.ANCHOR_STEP_BY_SIZE=True")])
+     "FPN.MRCNN_HEAD_FUNC=maskrcnn_up4conv_bn_head RPN.ANCHOR_ROUNDED=True RPN.ANCHOR_STEP_BY_SIZE=True"),
+    *(pytest.param(words, marks=pytest.mark.slow) for words in (
+        "FPN.P2_ONLY=True FRCNN.POOLING=RoIPool", "FRCNN.POOL_SAMPLES=0 FRCNN.POOL_SHIFTED=False",
+        "MODE_FPN=False FPN.CASCADE=True FRCNN.POOLING=RoICrop",
+        "MODE_FPN=False MRCNN.HEAD=v0up MRCNN.CLASS_AGNOSTIC=True",
+        "MODE_FPN=False MRCNN.HEAD=v1up BACKBONE.NORM=SyncBN"))])
 def test_other_networks_take_steps_from_their_initial_weights(make_config, words):
     cfg = make_config("TRAIN.IMS_PER_GPU=2", "TRAIN.WARMUP_INIT_LR=0.001", *words.split())
     network = Network(cfg, training=True, rewrite=False)
