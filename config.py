@@ -35,10 +35,12 @@ _C.DATA.NUM_CATEGORY = 0               # filled from the data set: how many clas
 
 # backbone ---------------------------------------------------------------------------------------------------------
 _C.BACKBONE.WEIGHTS = ""               # weights to start a training from
+_C.BACKBONE.NAME = "ResNet"            # "ResNet" or "VGG16", which needs MODE_FPN=False
 _C.BACKBONE.RESNET_NUM_BLOCKS = (3, 4, 6, 3)    # R50; R101 is (3, 4, 23, 3), R152 is (3, 8, 36, 3)
 _C.BACKBONE.RESNEXT_GROUPS = 1         # groups of channels in the 3x3 convolutions; ResNeXt has 32 or 64
 _C.BACKBONE.RESNEXT_WIDTH = 64         # channels of such a group in the first stage, if WIDTH is 64: 8 for 32x8d
 _C.BACKBONE.WIDTH = 64                 # channels of the stem; the stages have 4, 8, 16 and 32 times as many
+                                       # VGG16: of conv1; conv2 to conv5 have 2, 4, 8 and 8 times as many, fc6 and 7 64
 _C.BACKBONE.NORM = "FreezeBN"          # "FreezeBN", "SyncBN" (statistics of all GPUs' batches), "GN" or "None"
 _C.BACKBONE.NORM_EPSILON = 1e-5        # added to variances that are fixed; 0 for torchvision's COCO_V1 weights
 _C.BACKBONE.FREEZE_AFFINE = False      # do not train gamma and beta of the norms
@@ -56,6 +58,7 @@ _C.TRAIN.LR_SCHEDULE = (120000, 160000, 180000)    # steps: falls tenfold at all
 _C.TRAIN.STEPS_PER_EPOCH = 500         # an epoch is a number of steps, not a pass over the data
 _C.TRAIN.MOMENTUM = 0.9                # of SGD
 _C.TRAIN.WEIGHT_DECAY = 1e-4           # of the kernels that are trained, not of biases and norms
+_C.TRAIN.BIAS_LR_FACTOR = 1.0          # of the learning rate of biases
 _C.TRAIN.GRADIENT_CLIP = 0.0           # largest norm of the whole gradient; 0: no clipping
 _C.TRAIN.EVAL_PERIOD = 50              # epochs between evaluations; there is one at the end too
 _C.TRAIN.CHECKPOINT_PERIOD = 5         # epochs between checkpoints; there is one at the end too

@@ -1,8 +1,8 @@
 """
-The two ways to put a network together: on a pyramid (`FPN`) or on one feature map (`C4`). C4 is a pyramid of one level,
-with all sizes of anchors on it and conv5 between the pooling of RoIs and the heads.
+The ways to put a network together: on a pyramid (`FPN`) or on one feature map (`C4`, `C5`), which is a pyramid of one
+level, with all sizes of anchors on it. C4 has conv5 between the pooling of RoIs and the heads.
 
-Both have
+All have
 
     strides, anchor_sizes: of each level of the RPN
     roi_strides: of the levels that RoIs are pooled from
@@ -104,7 +104,7 @@ class FPN:
         """Returns: (R, s, s, C), what is between the pooling and the mask head"""
         return features
 
-    def box_layers(self, features):
+    def box_layers(self, features, seeds=None):
         """Args: features (R, 7, 7, C). Returns: (R, dim), which the box head's outputs are made of"""
         head, norm = split_norm(self.cfg.FPN.FRCNN_HEAD_FUNC, self.cfg.FPN.HEAD_NORM_FIRST)
         return BOX_HEADS[head](features, self.cfg.FPN, norm)
@@ -154,10 +154,57 @@ class C4:
                 return self.box_roi_layers(features)
         return features
 
-    def box_layers(self, features):
+    def box_layers(self, features, seeds=None):
         """Args: features (R, 7, 7, C). Returns: (R, C), which the box head's outputs are made of"""
         return tf.reduce_mean(features, axis=[1, 2])
 
     def mask_layers(self, features, labels):
         """Args: features, of `mask_roi_layers`; labels int32 (R,). Returns: logits (R, mask_size, mask_size)"""
         return mask_logits(features, labels, self.cfg, NUM_MASK_CONVS[self.mask_head])
+
+
+class C5(C4):
+    """
+    One feature map of stride 16, of VGG16's conv5, and its fc6 and fc7 for each RoI, as in Fast R-CNN.
+
+    Args:
+        cfg (AttrDict): a finalized config
+    """
+
+    box_roi_size = 7
+    mask_size, shares_roi_features = 28, False
+
+    def __init__(self, cfg):
+        self.cfg = cfg
+        self.strides = self.roi_strides = (cfg.RPN.ANCHOR_STRIDE,)
+        self.anchor_sizes = [cfg.RPN.ANCHOR_SIZES]
+        self.rpn_channels = cfg.RPN.HEAD_DIM
+        self.mask_head = cfg.MRCNN.HEAD or "v1up4convs"
+
+    def features(self, images, padding):
+        """Args: images (B, H, W, 3); padding (Padding). Returns: list of C5 alone, (B, H // 16, W // 16, C)"""
+        return [make_backbone(self.cfg.BACKBONE, padding).features(images)]
+
+    def box_roi_layers(self, features):
+        """Returns: (R, s, s, C), what is between the pooling and the box head"""
+        return features
+
+    def box_layers(self, features, seeds=None):
+        """
+        Args:
+            features: (R, 7, 7, C)
+            seeds: int64 (B,), of the images, in training
+
+        Returns:
+            (R, dim), which the box head's outputs are made of
+        """
+        # number 4 of the images' random choices, behind those of the sampling
+        dropout_seed = None if seeds is None else tf.stack([seeds[0], 4])
+        return fastrcnn_2fc_head(features, 64 * self.cfg.BACKBONE.WIDTH, dropout_seed)
+
+
+def make_architecture(cfg):
+    """Args: cfg (AttrDict): a finalized config. Returns: FPN, C4 or C5"""
+    if cfg.MODE_FPN:
+        return FPN(cfg)
+    return (C5 if cfg.BACKBONE.NAME == "VGG16" else C4)(cfg)

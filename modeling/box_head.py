@@ -15,16 +15,26 @@ from modeling.structures import Detections
 SMOOTH_L1_BETA = 0.0
 
 
-def fastrcnn_2fc_head(features, dim):
+def fastrcnn_2fc_head(features, dim, dropout_seed=None):
     """
     Args:
         features: (R, h, w, C)
         dim (int): of both layers
+        dropout_seed: int64 (2,), of the half of each layer's outputs that is left out in training; None: all stay
 
     Returns:
         (R, dim)
     """
-    return _fc("fc7", _fc("fc6", _channels_first(features), dim), dim)
+    x = _dropout(_fc("fc6", _channels_first(features), dim), dropout_seed, 0)
+    return _dropout(_fc("fc7", x, dim), dropout_seed, 1)
+
+
+def _dropout(x, seed, number):
+    """Args: seed: int64 (2,), or None; number (int): of the layer. Returns: x, half of it 0, the rest twice itself"""
+    if seed is None:
+        return x
+    stays = tf.random.stateless_uniform(tf.shape(x), seed + [0, number]) < 0.5
+    return tf.where(stays, 2 * x, tf.zeros_like(x))
 
 
 def fastrcnn_4conv1fc_head(features, conv_dim, fc_dim, norm):

@@ -9,7 +9,7 @@ from tensorpack.tfutils.varreplace import custom_getter_scope
 
 from modeling import box_head, boxes as box_ops, rpn
 from modeling.anchors import AnchorThresholds, cell_anchors, grid_anchors, label_anchors
-from modeling.architectures import C4, FPN
+from modeling.architectures import make_architecture
 from modeling.cascade import match_boxes, scale_gradient
 from modeling.layers import float32_variables, on_rois
 from modeling.losses import BoxLoss, image_shares
@@ -68,7 +68,7 @@ class GeneralizedRCNN:
 
     def __init__(self, cfg):
         self.cfg = cfg
-        self.architecture = (FPN if cfg.MODE_FPN else C4)(cfg)
+        self.architecture = make_architecture(cfg)
         self.pooling = make_pooling(cfg.FRCNN)
         self.num_classes = cfg.DATA.NUM_CATEGORY + 1
         # by default, no box grows beyond what makes the largest image of 16 pixels
@@ -100,7 +100,7 @@ class GeneralizedRCNN:
                 rois = sample_rois(proposals, gt, Sampling(cfg.FRCNN.BATCH_PER_IM, cfg.FRCNN.FG_RATIO),
                                    self.box_stages[0].fg_thresh, _stream(seeds, 2))
             roi_features = self.box_features(pyramid, rois)
-            losses.update(self.box_losses(pyramid, rois, roi_features, image_sizes, gt))
+            losses.update(self.box_losses(pyramid, rois, roi_features, image_sizes, gt, seeds))
             if cfg.MODE_MASK:
                 losses["maskrcnn_loss"] = self.mask_loss(pyramid, rois, roi_features, gt)
             return losses
@@ -226,14 +226,17 @@ class GeneralizedRCNN:
         pooled = pool_from_levels(self.pooling, pyramid.levels, pyramid.strides, rois, size)
         return RoIFeatures(layers(tf.cast(pooled.values, pyramid.dtype)), pooled.order)
 
-    def box_head(self, stage, roi_features):
+    def box_head(self, stage, roi_features, seeds=None):
         """
+        Args:
+            seeds: int64 (B,), of each image's random choices in training
+
         Returns:
             in the order of the boxes: logits (R, num_classes), deltas (R, num_classes, 4), or in a cascade (R, 1, 4)
         """
         def head(x):
             with tfv1.variable_scope(stage.head_scope):
-                x = self.architecture.box_layers(x)
+                x = self.architecture.box_layers(x, seeds)
             with tfv1.variable_scope(stage.outputs_scope):
                 return box_head.fastrcnn_outputs(x, self.num_classes, class_agnostic=len(self.box_stages) > 1)
         return [roi_features.in_order_of_boxes(x) for x in on_rois(head, roi_features.values)]
@@ -250,7 +253,7 @@ class GeneralizedRCNN:
             self.architecture.mask_layers, roi_features.values, tf.gather(labels, roi_features.order))
         return roi_features.in_order_of_boxes(logits)
 
-    def box_losses(self, pyramid, rois, roi_features, image_sizes, gt):
+    def box_losses(self, pyramid, rois, roi_features, image_sizes, gt, seeds=None):
         """Returns: dict of the losses of each box head; from the second on they are of the boxes of the one before"""
         losses, before, deltas = {}, None, None
         shares = image_shares(rois.image_index, tf.shape(image_sizes)[0])
@@ -261,7 +264,7 @@ class GeneralizedRCNN:
                 roi_features = self.box_features(pyramid, rois)
             # all stages together weigh on the backbone as one does
             values = scale_gradient(roi_features.values, 1.0 / len(self.box_stages))
-            logits, deltas = self.box_head(stage, RoIFeatures(values, roi_features.order))
+            logits, deltas = self.box_head(stage, RoIFeatures(values, roi_features.order), seeds)
             with tf.name_scope(f"{stage.name}_losses"):
                 label_loss, box_loss = box_head.fastrcnn_losses(
                     logits, deltas, rois, gt.boxes_at(rois.gt_index), shares, stage.loss)

@@ -83,6 +83,11 @@ def _check_network(flat):
 
 
 def _check_backbone(flat):
+    _check_choice(flat, "BACKBONE.NAME", ["ResNet", "VGG16"])
+    _check(flat["BACKBONE.NAME"] == "ResNet" or not flat["MODE_FPN"],
+           f"BACKBONE.NAME={flat['BACKBONE.NAME']!r} has no level of stride 32 for a pyramid; set MODE_FPN=False")
+    _check(flat["BACKBONE.NAME"] == "ResNet" or not flat["MRCNN.HEAD"].startswith("v0"),
+           f"MRCNN.HEAD={flat['MRCNN.HEAD']!r} stands behind a ResNet's conv5; take 'v1up' or 'v1up4convs'")
     _check_choice(flat, "BACKBONE.NORM", ["FreezeBN", "SyncBN", "GN", "None"])
     _check_choice(flat, "BACKBONE.FREEZE_AT", [0, 1, 2])
     _check_length(flat, "BACKBONE.RESNET_NUM_BLOCKS", 4, "R50 is (3, 4, 6, 3)")
@@ -190,4 +195,5 @@ def _check_training(flat):
            f"TRAIN.LR_SCHEDULE={schedule} must be growing numbers of steps, the last of which ends the training")
     _check_range(flat, "TRAIN.IMS_PER_GPU TRAIN.STEPS_PER_EPOCH TRAIN.EVAL_PERIOD TRAIN.CHECKPOINT_PERIOD "
                        "TRAIN.MAX_TO_KEEP DATA.VG_NUM_CLASSES", 1)
-    _check_range(flat, "TRAIN.NUM_GPUS TRAIN.WARMUP TRAIN.CHECKPOINT_MINUTES TRAIN.SEED DATA.NUM_WORKERS", 0)
+    _check_range(flat, "TRAIN.NUM_GPUS TRAIN.WARMUP TRAIN.CHECKPOINT_MINUTES TRAIN.SEED TRAIN.BIAS_LR_FACTOR "
+                       "DATA.NUM_WORKERS", 0)

@@ -3,6 +3,7 @@ import functools
 import glob
 import json
 import os
+import re
 import types
 
 import numpy as np
@@ -51,8 +52,9 @@ def test_a_file_is_named_after_what_it_is(make_config, path):
     cfg = make_config(f"@{os.path.join(ROOT, path)}", tiny=False)
     parts = os.path.basename(path)[:-len(".cfg")].split("-")
     gn = "GN" in parts
-    assert cfg.BACKBONE.RESNET_NUM_BLOCKS == {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}[
-        parts[0][1:]]
+    assert cfg.BACKBONE.NAME == ("VGG16" if parts[0] == "VGG16" else "ResNet")
+    blocks = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+    assert cfg.BACKBONE.RESNET_NUM_BLOCKS == blocks.get(parts[0][1:], (3, 4, 6, 3))
     groups, width = map(int, parts[1][:-1].split("x")) if parts[0].startswith("X") else (1, 64)
     assert (cfg.BACKBONE.RESNEXT_GROUPS, cfg.BACKBONE.RESNEXT_WIDTH) == (groups, width)
     assert (cfg.MODE_FPN, cfg.MODE_MASK, cfg.FPN.CASCADE) == ("FPN" in parts, "Mask" in parts, "Cascade" in parts)
@@ -64,7 +66,7 @@ def test_a_file_is_named_after_what_it_is(make_config, path):
     assert (cfg.FRCNN.LOSS_TYPE, cfg.RPN.LOSS_TYPE) == (loss, loss if "RPN" in parts else "smooth_l1")
     # the published AP of the others was made without the rule for crowds
     assert cfg.RPN.CROWD_OVERLAP_THRESH == (9.99 if loss == "smooth_l1" else 0.7)
-    if "quick" not in parts:
+    if not {"quick", "VOC", "COCO"} & set(parts):
         (schedule,) = set(parts) & {f"{k}x" for k in range(1, 10)}
         assert cfg.TRAIN.LR_SCHEDULE == make_config(f"TRAIN.LR_SCHEDULE={schedule}").TRAIN.LR_SCHEDULE
 
@@ -119,7 +121,10 @@ def step(cfg, weights):
 
 def to_be_trained(cfg, names):
     """Those of a network's variables that a training with this config moves, by their names."""
-    frozen = [("conv0/", "group0/")[i] for i in range(cfg.BACKBONE.FREEZE_AT)]
+    parts = ("conv1_", "conv2_") if cfg.BACKBONE.NAME == "VGG16" else ("conv0/", "group0/")
+    frozen = list(parts[:cfg.BACKBONE.FREEZE_AT])
+    if cfg.BACKBONE.FREEZE_AFFINE:
+        names = {name for name in names if not re.match(r"group\d/.*/(gamma|beta)$", name)}
     return {name for name in names if not name.startswith(tuple(frozen)) and not name.endswith("/EMA")}
 
 

@@ -3,7 +3,7 @@ import tensorflow as tf
 from tensorpack import ModelDesc, tfv1
 from tensorpack.models import l2_regularizer, regularize_cost
 from tensorpack.tfutils import optimizer
-from tensorpack.tfutils.gradproc import GlobalNormClip
+from tensorpack.tfutils.gradproc import GlobalNormClip, ScaleGradient
 from tensorpack.tfutils.summary import add_moving_summary
 
 from data import batch
@@ -63,6 +63,8 @@ class TrainingModel(ModelDesc):
         steps = accumulated_steps(cfg)
         # gradients of accumulated steps are summed, here made a mean
         opt = tfv1.train.MomentumOptimizer(rate / steps, cfg.MOMENTUM)
+        if cfg.BIAS_LR_FACTOR != 1:
+            opt = optimizer.apply_grad_processors(opt, [ScaleGradient((".*/b", cfg.BIAS_LR_FACTOR), verbose=False)])
         if cfg.GRADIENT_CLIP > 0:
             opt = optimizer.apply_grad_processors(opt, [GlobalNormClip(cfg.GRADIENT_CLIP * steps)])
         opt = AccumulatedOptimizer(opt, steps) if steps > 1 else opt

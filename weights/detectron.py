@@ -59,6 +59,7 @@ def _sizes_first(outputs):
 # box_head1 is the only box head, or the first of a cascade
 DETECTRON = [
     (r"(?:res_)?conv1", lambda: "conv0", None),
+    (r"conv([1-5])_([1-3])", lambda stage, i: f"conv{stage}_{i}", None),    # of VGG16
     (r"res([2-5])_(\d+)_branch1", lambda stage, block: f"group{stage - 2}/block{block}/convshortcut", None),
     (r"res([2-5])_(\d+)_branch2a", lambda stage, block: f"group{stage - 2}/block{block}/conv1", None),
     (r"res([2-5])_(\d+)_branch2b", lambda stage, block: f"group{stage - 2}/block{block}/conv2", None),

@@ -8,8 +8,8 @@ import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import Conv2D
 from tensorpack.tfutils.tower import get_current_tower_context
-from tensorpack.tfutils.varreplace import custom_getter_scope
 
+from modeling.backbones.fixed import fixed_variables
 from modeling.layers import FixedNormConv2D, GroupedConv2D, normalize
 
 
@@ -140,15 +140,4 @@ class ResNet:
 
     def _variables(self, is_frozen):
         """Returns: a context in which all new layers are fixed, or the variables of their norms, or none"""
-        return custom_getter_scope(_fix(("",) if is_frozen else ("/gamma", "/beta") if self.freeze_affine else ()))
-
-
-def _fix(endings):
-    """A variable getter that makes variables untrainable whose names have one of the endings."""
-    def getter(getter, name, *args, **kwargs):
-        if not name.endswith(endings):
-            return getter(name, *args, **kwargs)
-        variable = getter(name, *args, **dict(kwargs, trainable=False))
-        tfv1.add_to_collection(tfv1.GraphKeys.MODEL_VARIABLES, variable)
-        return variable
-    return getter
+        return fixed_variables(("",) if is_frozen else ("/gamma", "/beta") if self.freeze_affine else ())

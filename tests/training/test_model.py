@@ -9,10 +9,10 @@ from tensorpack import tfv1
 from training.model import TrainingModel
 
 
-def positions_after_steps(cfg, slopes):
+def positions_after_steps(cfg, slopes, name="x"):
     """Where a variable that starts at 0 is after each step whose loss has the given slope."""
     with tf.Graph().as_default(), tfv1.Session() as sess:
-        x, slope = tfv1.get_variable("x", initializer=0.0), tfv1.placeholder(tf.float32, [])
+        x, slope = tfv1.get_variable(name, initializer=0.0), tfv1.placeholder(tf.float32, [])
         train = TrainingModel(cfg).get_optimizer().minimize(x * slope)
         sess.run(tfv1.global_variables_initializer())
         positions = []
@@ -42,3 +42,11 @@ def test_a_large_mean_gradient_is_clipped(make_config, ims_per_gpu):
     steps = 8 // ims_per_gpu
     assert positions_after_steps(cfg, [100] * steps)[-1] == pytest.approx(-1, rel=1e-5)
     assert positions_after_steps(cfg, [1.5] * steps)[-1] == pytest.approx(-0.75, rel=1e-5)
+
+
+@pytest.mark.parametrize("name, expected", [("fc/b", -1.0), ("fc/W", -0.5), ("bn/beta", -0.5)])
+def test_biases_have_a_rate_of_their_own(make_config, name, expected):
+    # what is clipped is the gradient, before the factor
+    cfg = make_config("TRAIN.IMS_PER_GPU=8", "TRAIN.WARMUP_INIT_LR=0.5", "TRAIN.MOMENTUM=0.0",
+                      "TRAIN.BIAS_LR_FACTOR=2.0", "TRAIN.GRADIENT_CLIP=1.0")
+    assert positions_after_steps(cfg, [100], name) == [pytest.approx(expected, rel=1e-5)]
