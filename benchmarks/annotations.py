@@ -2,27 +2,14 @@
 import numpy as np
 import orjson
 
-# Height, width and share of the most frequent sizes of COCO's images, in round figures; the others have a long edge of
-# 640 and any short one.
-SIZES = ((480, 640, .22), (427, 640, .16), (640, 480, .08), (426, 640, .06), (640, 427, .05), (425, 640, .04),
-         (375, 500, .04), (640, 640, .02), (424, 640, .02), (612, 612, .02), (640, 426, .02), (360, 640, .02),
-         (333, 500, .02), (500, 375, .02), (640, 425, .01), (428, 640, .02), (500, 333, .01), (640, 360, .005))
+from benchmarks.padding import draw_sizes
+
 CATEGORIES = 80
 POLYGONS = (.9, .06, .04)       # shares of objects of one, two and three polygons
 POINTS = 20                     # of a polygon, in the geometric mean; 25 points an object and 520 bytes, as in COCO
 CROWDS, RUNS = .012, 250        # share of crowd regions, and how many runs their RLEs have
 EDGE = 80                       # of an object, in pixels, in the geometric mean
 BLOCK = 10_000
-
-
-def draw_sizes(rng, count):
-    """Returns: int (count, 2), height and width of images as COCO has them"""
-    heights, widths, shares = zip(*SIZES)
-    which = rng.choice(len(SIZES) + 1, count, p=[*shares, 1 - sum(shares)])
-    short = rng.integers(280, 641, count)
-    rare = np.where((rng.random(count) < .75)[:, None], np.stack([short, np.full(count, 640)], axis=1),
-                    np.stack([np.full(count, 640), short], axis=1))
-    return np.where((which == len(SIZES))[:, None], rare, np.stack([[*heights, 0], [*widths, 0]], axis=1)[which])
 
 
 def write_annotations(path, num_images, num_objects, file_name=None, size=None, seed=0):
@@ -37,7 +24,7 @@ def write_annotations(path, num_images, num_objects, file_name=None, size=None, 
         seed (int)
     """
     rng = np.random.default_rng(seed)
-    sizes = np.tile(size, (num_images, 1)) if size else draw_sizes(rng, num_images)
+    sizes = np.tile(size, (num_images, 1)) if size else draw_sizes(num_images, seed)
     image_ids = rng.permutation(5 * num_images)[:num_images] + 1
     with open(path, "wb") as f:
         f.write(b'{"info": {"description": "random"}, "licenses": [], "images": [')

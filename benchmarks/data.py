@@ -31,14 +31,12 @@ from tabulate import tabulate
 
 import data
 from benchmarks import peak_gib
-from benchmarks.annotations import draw_sizes, write_annotations
+from benchmarks.annotations import write_annotations
+from benchmarks.padding import MAX_SIZE, SHORT_EDGE, draw_sizes, padding
 from config import new_config
-from data.grouping import Order, aspect_ratios
-from data.images import resize_shape
 
 LARGE, TINY = (480, 640), (48, 64)    # height and width of images
 OBJECTS_AN_IMAGE = 7
-SHORT_EDGE, MAX_SIZE = 800, 1333
 NAME, IMAGE = "random", "image.jpg"
 WHAT = ("images", "load", "memory", "padding")
 
@@ -104,30 +102,6 @@ def measure_memory(folder, num_images, num_workers):
     return pss / 2**30, time.perf_counter() - start
 
 
-def padding(sizes, order, batch_size):
-    """
-    Args:
-        sizes: (n, 2), height and width of images
-        order: numbers of images, batch behind batch
-
-    Returns:
-        float, share of the pixels of all batches that are padding
-    """
-    resized = np.array([resize_shape(*size, SHORT_EDGE, MAX_SIZE) for size in sizes.tolist()])
-    batches = resized[order[:len(order) // batch_size * batch_size]].reshape(-1, batch_size, 2)
-    return 1 - batches.prod(axis=2).sum() / (batch_size * batches.max(axis=1).prod(axis=1)).sum()
-
-
-def measure_padding(num_images, batch_size):
-    """Returns: share of padding in shuffled batches of images with COCO's sizes: as trained on, and without groups"""
-    rng = np.random.default_rng(0)
-    sizes = draw_sizes(rng, num_images)
-    order = Order(aspect_ratios(sizes), 0, batch_size, 0, 1)
-    order.reset_state()
-    grouped = np.array([number for _, number, _ in itertools.islice(order, num_images)])
-    return padding(sizes, grouped, batch_size), padding(sizes, rng.permutation(num_images), batch_size)
-
-
 def apart(function, *args):
     """A call in a process of its own"""
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
@@ -151,9 +125,9 @@ def make_rows(args):
         yield ["images a second and core", f"{speed:.1f}"]
         yield ["bytes of an image", f"{size:,.0f}"]
     if "padding" in args.what:
-        grouped, plain = measure_padding(args.images, args.batch_size)
-        yield [f"padding, B = {args.batch_size}: in groups", f"{grouped:.1%}"]
-        yield [f"padding, B = {args.batch_size}: without", f"{plain:.1%}"]
+        sizes = draw_sizes(args.images)
+        yield [f"padding, B = {args.batch_size}: in groups", f"{padding(args.batch_size, sizes):.1%}"]
+        yield [f"padding, B = {args.batch_size}: without", f"{padding(args.batch_size, sizes, grouped=False):.1%}"]
     if "load" in args.what:
         yield from load_rows(args.images, args.objects)
     if "memory" in args.what:

@@ -3,7 +3,6 @@ import json
 
 from common import UserError
 
-import numpy as np
 import pytest
 
 import data
@@ -34,12 +33,6 @@ def test_the_random_file_is_read_without_leaving_anything_out(tmp_path):
     assert len(dataset.records) == 30 and dataset.records.object_counts.sum() == 200
     with open(tmp_path / f"{benchmark.NAME}.json", encoding="utf-8") as f:
         assert {type(annotation["segmentation"]) for annotation in json.load(f)["annotations"]} == {list, dict}
-
-
-def test_padding_is_the_share_of_pixels_that_no_image_has():
-    sizes = np.array([[800, 800], [800, 1200], [800, 800], [800, 800]])
-    assert benchmark.padding(sizes, np.array([0, 1, 2, 3]), 2) == pytest.approx(400 / (2 * 1200 + 2 * 800))
-    assert benchmark.padding(sizes, np.array([0, 2, 3]), 2) == 0
 
 
 @pytest.mark.slow
