@@ -10,7 +10,7 @@ def pairwise_iou(a, b):
     return inter / (areas[0][:, None] + areas[1][None] - inter)
 
 
-def share_found(expected, found, mask_tolerance):
+def share_found(expected, found, mask_tolerance=0.0):
     """
     How much of what was expected was found: with the same label, an IoU of 0.99, the score to 1e-3.
 

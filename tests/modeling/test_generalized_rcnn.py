@@ -308,7 +308,7 @@ def test_all_stages_of_a_cascade_together_weigh_on_the_features_as_one_does(make
                     tf.constant([2, 0]), tf.zeros([2], tf.int32))
         pooled = RoIFeatures(logits, tf.range(2))
         monkeypatch.setattr(network, "box_features", lambda *_: pooled)
-        monkeypatch.setattr(network, "box_head", lambda _, x: (x.values, tf.zeros([2, 1, 4])))
+        monkeypatch.setattr(network, "box_head", lambda _, x, seeds: (x.values, tf.zeros([2, 1, 4])))
         found = network.box_losses(None, rois, pooled, SIZE, gt)
         return found["cascade_stage1_label_loss"] + found["cascade_stage2_label_loss"]
 
