@@ -97,6 +97,7 @@ def test_a_detector_of_the_run_knows_its_classes(finished):
     assert result.masks.shape == (len(result.boxes), 60, 80)
 
 
+@pytest.mark.slow
 def test_a_run_ends_at_its_last_step_within_an_epoch(dataset, tmp_path):    # noqa: F811
     run_here(tmp_path / "run", dataset, "TRAIN.STEPS_PER_EPOCH=3", "TRAIN.LR_SCHEDULE=(2, 4)",
              "MODE_MASK=False")
@@ -122,6 +123,7 @@ def test_a_run_that_is_asked_to_stop_goes_on_as_if_unbroken(finished, dataset, t
     assert_equal_state(tmp_path / "run", finished)
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_run_with_a_checkpoint(finished, dataset, tmp_path):    # noqa: F811
     with signal_in_step(4, signal.SIGINT):
         log = run_here(tmp_path / "run", dataset, "TRAIN.STEPS_PER_EPOCH=3")
@@ -273,6 +275,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(dataset, tmp_path)
     assert final_state(tmp_path / "run")[0] < 20
 
 
+@pytest.mark.slow
 def test_weights_of_another_architecture_are_refused_in_one_line(finished, dataset, tmp_path):    # noqa: F811
     line = message_of(run_here, tmp_path / "run", dataset, "FPN.NUM_CHANNEL=24", flags=["--load", str(finished)])
     assert "another architecture" in line

@@ -22,6 +22,7 @@ def test_parameters_are_weights_and_affines_but_neither_statistics_nor_the_state
     assert count_parameters(graph) == 7 * 7 * 3 * 64 + 3 * 64
 
 
+@pytest.mark.slow
 def test_a_network_is_measured_with_as_many_boxes_as_the_config_allows(make_config):
     cfg = make_config(*AS_MANY_BOXES_AS_ALLOWED, "TEST.RESULTS_PER_IM=7")
     small, large = measure(cfg, 64, 96), measure(cfg, 128, 96)

@@ -14,6 +14,7 @@ from training.model import TrainingModel
 NUM_CLASSES = 3
 
 
+@pytest.mark.slow
 def test_our_side_trains_every_layer_and_each_sends_a_message():
     cfg = train_step.make_config(1, num_classes=NUM_CLASSES, words=TINY)
     with tf.Graph().as_default() as graph:

@@ -34,7 +34,7 @@ TINY_MODELS = {
     "Cascade": "FPN.CASCADE=True FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_gn_head FPN.FRCNN_CONV_HEAD_DIM=8"}
 
 
-@pytest.fixture(scope="module", params=TINY_MODELS)
+@pytest.fixture(scope="module", params=["FPN", "C4", pytest.param("Cascade", marks=pytest.mark.slow)])
 def tiny_training(make_config, make_weight, request):
     words = TINY_MODELS[request.param].split()
     return Network(make_config("TRAIN.IMS_PER_GPU=2", *words), training=True, weights=make_weight)
@@ -97,13 +97,13 @@ def test_no_op_of_a_training_hides_in_a_function(tiny_training):
 
 
 @pytest.mark.parametrize("words", [
-    "MODE_MASK=False FPN.NORM=GN BACKBONE.NORM=GN",
     "MODE_FPN=False BACKBONE.NORM=SyncBN TRAIN.IMS_PER_GPU=1 BACKBONE.STRIDE_1X1=True",
     "FPN.CASCADE=True FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_head RPN.LOSS_TYPE=giou FRCNN.LOSS_TYPE=ciou",
-    "BACKBONE.NORM=None BACKBONE.FREEZE_AT=0 FPN.PROPOSAL_MODE=Joint",
-    ("FPN.NORM=SyncBN RPN.NUM_CONVS=2 FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_bn_head FPN.FRCNN_CONV_HEAD_DIM=8 "
-     "FPN.MRCNN_HEAD_FUNC=maskrcnn_up4conv_bn_head RPN.ANCHOR_ROUNDED=True RPN.ANCHOR_STEP_BY_SIZE=True"),
     *(pytest.param(words, marks=pytest.mark.slow) for words in (
+        "MODE_MASK=False FPN.NORM=GN BACKBONE.NORM=GN",
+        "BACKBONE.NORM=None BACKBONE.FREEZE_AT=0 FPN.PROPOSAL_MODE=Joint",
+        ("FPN.NORM=SyncBN RPN.NUM_CONVS=2 FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_bn_head FPN.FRCNN_CONV_HEAD_DIM=8 "
+         "FPN.MRCNN_HEAD_FUNC=maskrcnn_up4conv_bn_head RPN.ANCHOR_ROUNDED=True RPN.ANCHOR_STEP_BY_SIZE=True"),
         "FPN.P2_ONLY=True FRCNN.POOLING=RoIPool", "FRCNN.POOL_SAMPLES=0 FRCNN.POOL_SHIFTED=False",
         "MODE_FPN=False FPN.CASCADE=True FRCNN.POOLING=RoICrop",
         "MODE_FPN=False MRCNN.HEAD=v0up MRCNN.CLASS_AGNOSTIC=True",
@@ -234,7 +234,7 @@ def test_layers_of_lower_precision_give_nearly_the_losses_of_float32(
     assert before.keys() == network.variables().keys()
 
 
-@pytest.mark.parametrize("name", ["FPN", *(pytest.param(name, marks=pytest.mark.slow) for name in ("C4", "Cascade"))])
+@pytest.mark.parametrize("name", ["C4", *(pytest.param(name, marks=pytest.mark.slow) for name in ("FPN", "Cascade"))])
 def test_a_batch_has_the_mean_of_the_losses_and_gradients_of_its_images(make_config, make_weight, name):
     def losses_and_gradients(ims_per_gpu, batches):
         words = [f"TRAIN.IMS_PER_GPU={ims_per_gpu}", *EVERYTHING_IS_SAMPLED, *TINY_MODELS[name].split()]

@@ -82,6 +82,7 @@ def test_half_of_the_outputs_are_dropped_in_training_by_a_seed():
 
 
 # the network --------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_step_has_finite_losses_and_trains_all_but_conv1_and_conv2(make_weight):
     network = Network(finalized_config(*VGG, "MODE_MASK=True"), training=True, weights=make_weight, rewrite=False)
     assert all(np.isfinite(loss) for loss in network.losses(OBJECTS).values())
