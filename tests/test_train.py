@@ -304,7 +304,7 @@ with TrainTowerContext(""):
 losses = [tfv1.get_default_graph().get_tensor_by_name(name + ":0") for name in model.loss_names()]
 rng = np.random.default_rng(0)
 batch = [rng.integers(0, 255, (1, 800, 1333, 3), dtype=np.uint8), [[800, 1333]], [7], [9],
-         [[[100, 100, 400, 300], [500.5, 200, 900, 780]]], [[3, 80]], np.ones((1, 2, 112, 112), np.uint8)]
+         [[[100, 100, 400, 300], [500.5, 200, 900, 780]]], [[3, 80]], np.full((1, 2, 112 * 112 // 8), 255, np.uint8)]
 sess = common.QuietSessionCreator().create_session()
 values, _ = sess.run([losses, step], dict(zip(inputs, batch)))
 print("losses", *values)
