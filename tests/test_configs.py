@@ -14,6 +14,8 @@ from network import SIZES, Network, batch_of
 from tiny import ROOT, finalized_config
 
 CONFIGS = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "configs", "*.cfg")))
+# without the largest, of which two processes would need more memory than there is
+BUILT = [path for path in CONFIGS if not re.search("X101-64x4d|X101-32x8d-FPN-1x|R152", path)]
 PUBLISHED = [path for path in CONFIGS if os.path.basename(path) != "demo.cfg"]
 
 CHEAP = (
@@ -32,9 +34,9 @@ def config_of(path):
 
 
 def different(*indifferent):
-    """One of all CONFIGS, by the shortest name, that differ at most in the given keys, here without effect."""
+    """One of all BUILT, by the shortest name, that differ at most in the given keys, here without effect."""
     first = {}
-    for path in sorted(CONFIGS, key=len):
+    for path in sorted(BUILT, key=len):
         flat = config_of(path).flatten()
         first.setdefault(str([item for item in flat.items() if not item[0].startswith(indifferent)]), path)
     return sorted(first.values())
@@ -83,7 +85,7 @@ def test_a_network_has_the_variables_of_the_zoos_model(path, model, golden):
 
 def test_few_configs_are_as_good_as_others_for_these_tests():
     assert {"configs/R50-FPN-Mask-1x.cfg", "configs/R50-C4-Mask-1x.cfg", "configs/demo.cfg"} <= set(USED)
-    assert set(USED) <= set(TRAINED) and len(CONFIGS) - len(TRAINED) < 3
+    assert set(USED) <= set(TRAINED) and len(BUILT) - len(TRAINED) < 3
 
 
 @pytest.fixture(scope="module", params=TRAINED)
