@@ -62,7 +62,7 @@ def predict_files(load, overrides, inputs, output, show):
         common.warn(problem)
     if not paths:
         raise UserError(problems[-1])
-    window = Window() if show else None
+    window = Window("predict") if show else None
     stems = name_outputs(paths)
     if output is not None:
         prepare_output(output, stems)

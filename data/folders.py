@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from common import UserError
 
+from data.images import IMAGE_SUFFIXES
 from data.records import Unusable
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp",
-                  ".JPG", ".JPEG", ".PNG", ".BMP", ".TIF", ".TIFF", ".WEBP")
+SUFFIXES_AS_WRITTEN = (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES))
 
 
 class Folder:

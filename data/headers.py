@@ -8,7 +8,8 @@ from PIL import ExifTags, Image
 
 from data.records import Unusable
 
-SUFFIXES = {"BMP": ".bmp", "GIF": ".gif", "JPEG": ".jpg", "PNG": ".png", "PPM": ".ppm", "TIFF": ".tif", "WEBP": ".webp"}
+SUFFIXES = {"AVIF": ".avif", "BMP": ".bmp", "GIF": ".gif", "JPEG": ".jpg", "JPEG2000": ".jp2", "PNG": ".png",
+            "PPM": ".ppm", "TIFF": ".tif", "WEBP": ".webp"}
 
 
 class Header(NamedTuple):

@@ -5,6 +5,10 @@ import cv2
 
 from data.decode import Undecodable, decode, turn
 
+# of the files that are looked for in folders, the likeliest first
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif", ".jp2", ".ppm", ".pgm")
+
 
 def load_image(path, size=None):
     """
@@ -22,11 +26,28 @@ def load_image(path, size=None):
     Raises:
         UserError: the file cannot be read, is cut short or is no image, or is of another size than annotated
     """
-    content = _read(path)
+    return fit_annotated(path, *read_stored(path), size)
+
+
+def read_stored(path):
+    """
+    Args:
+        path (str)
+
+    Returns:
+        uint8 (h, w, 3) BGR, as it is stored, and the EXIF orientation, see `data.decode`
+
+    Raises:
+        UserError: the file cannot be read, is cut short or is no image
+    """
     try:
-        stored, orientation = decode(content)
+        return decode(_read(path))
     except Undecodable as e:
         raise UserError(f"{path}: {e}") from None
+
+
+def fit_annotated(path, stored, orientation, size):
+    """Args: path (str), for messages; others of `read_stored` and `load_image`. Returns, raises: as `load_image`"""
     image = turn(stored, orientation)
     if size is None or image.shape[:2] == tuple(size):
         return image

@@ -129,7 +129,7 @@ def show(cfg, datasets, number, output=None, window=None):
 
 def main():
     args = parse_args()
-    window = Window() if args.show else None
+    window = Window("data.show") if args.show else None
     cfg = new_config()
     cfg.update_args(args.config)
     if not cfg.DATA.TRAIN:

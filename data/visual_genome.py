@@ -21,7 +21,7 @@ import orjson
 from data.coco_files import garbage_stays, refusing_deep
 from data.flat_records import FlatRecords, Images, Objects, offsets_of, pack_names
 from data.flat_segmentations import PartsBuilder
-from data.folders import IMAGE_SUFFIXES, Folder, read_lines
+from data.folders import SUFFIXES_AS_WRITTEN, Folder, read_lines
 from data.records import Dataset, Skipped, Unusable
 
 SPLITS = ("train", "val", "test")
@@ -213,7 +213,7 @@ def _parse_picture(entry, image_id, folder):
         raise Unusable(f"its height and width are {size[0]!r} and {size[1]!r}", "image-size")
     for place in IMAGE_FOLDERS:
         with contextlib.suppress(Unusable):
-            return _Picture(folder.resolve(f"{place}/{image_id}", IMAGE_SUFFIXES), image_id, *size)
+            return _Picture(folder.resolve(f"{place}/{image_id}", SUFFIXES_AS_WRITTEN), image_id, *size)
     raise Unusable(f"there is no file {image_id}.jpg in {' or '.join(IMAGE_FOLDERS)}", "image-missing")
 
 

@@ -17,7 +17,7 @@ from common import UserError
 import numpy as np
 
 from data import safe_xml
-from data.folders import IMAGE_SUFFIXES, Folder, read_lines
+from data.folders import SUFFIXES_AS_WRITTEN, Folder, read_lines
 from data.headers import image_size
 from data.records import Dataset, Record, Skipped, Unusable
 
@@ -109,7 +109,7 @@ def listed_names(lines: list[str]) -> list[str]:
     first_words = [re.sub(r"\s+-?[01]$", "", line) for line in lines]
     is_of_class = all(map(str.__ne__, lines, first_words)) and len(set(first_words)) == len(set(lines))
     lines = first_words if is_of_class else lines    # a name of one's own may end in a number too
-    return list(dict.fromkeys(os.path.splitext(line)[0] if line.endswith(IMAGE_SUFFIXES) else line for line in lines))
+    return list(dict.fromkeys(os.path.splitext(line)[0] if line.endswith(SUFFIXES_AS_WRITTEN) else line for line in lines))
 
 
 def _other_lists(path):
@@ -200,7 +200,7 @@ class _Image(NamedTuple):
 def _parse_image(root, folder, name, image_id):
     """Returns: _Image; raises `Unusable`"""
     try:
-        path = folder.resolve(name, IMAGE_SUFFIXES)
+        path = folder.resolve(name, SUFFIXES_AS_WRITTEN)
     except Unusable:
         if not text_of(root, "filename"):
             raise

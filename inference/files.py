@@ -10,13 +10,11 @@ from common import UserError, warn, whole_file
 import cv2
 
 import data
+from data.images import IMAGE_SUFFIXES
 from inference import video
 from inference.detections import detections_to_coco
 from inference.results import ResultsFile, remove_partial, write_json
 from inference.stream import detect_stream, progress_bar
-
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-
 
 # inputs and their outputs -------------------------------------------------------------------------------------------
 def expand_inputs(inputs):

@@ -7,16 +7,13 @@ from typing import NamedTuple
 
 from common import UserError
 
-import cv2
-import numpy as np
 import tqdm
 
-from data.images import load_image
+from data.decode import turn
+from data.images import fit_annotated, read_stored
 from data.workers import num_cores, prepare_worker
 
 AT_ONCE = 16    # images that a process is given
-EXIF_MARKS = (b"Exif", b"eXIf", b"II*\0", b"MM\0*")    # of JPEG and WebP, of PNG, of TIFF
-HEAD = 1 << 16    # bytes that one of these is in
 
 
 class Opened(NamedTuple):
@@ -44,33 +41,24 @@ def open_image(path, size):
         Opened
     """
     try:
-        image = load_image(path)
+        stored, orientation = read_stored(path)
     except UserError as e:
         return Opened("image-unreadable", _reason(e, path))
-    digest = hashlib.blake2b(image.tobytes(), digest_size=16, key=str(image.shape).encode()).digest()
+    seen = turn(stored, orientation)
+    digest = hashlib.blake2b(seen.tobytes(), digest_size=16, key=str(seen.shape).encode()).digest()
     try:
-        used = image if image.shape[:2] == tuple(size) else load_image(path, size)
+        fit_annotated(path, stored, orientation, size)
     except UserError as e:
         return Opened("image-other-size", _reason(e, path), digest)
-    if is_turned(path):
-        return Opened("image-turned", "its EXIF note turns or mirrors it, and it is used "
-                      + ("as it is seen" if used is image else "as it is stored, which has the annotated size"), digest)
+    if orientation != 1:
+        use = "as it is seen" if seen.shape[:2] == tuple(size) else "as it is stored, which has the annotated size"
+        return Opened("image-turned", f"its EXIF note turns or mirrors it, and it is used {use}", digest)
     return Opened(digest=digest)
 
 
 def _reason(error, path):
     """Returns: str, a UserError's message without the path that it begins with"""
     return str(error).removeprefix(f"{path}: ")
-
-
-def is_turned(path):
-    """Returns: bool, whether a person sees an image file turned or mirrored, and not as its pixels are stored"""
-    content = np.fromfile(path, dtype=np.uint8)
-    head = content[:HEAD].tobytes()
-    if not any(mark in head for mark in EXIF_MARKS):
-        return False
-    seen, stored = (cv2.imdecode(content, cv2.IMREAD_COLOR | flag) for flag in (0, cv2.IMREAD_IGNORE_ORIENTATION))
-    return not np.array_equal(seen, stored)
 
 
 def check_images(splits):

@@ -5,9 +5,9 @@ import os
 
 from common import UserError
 
+from data.images import IMAGE_SUFFIXES
 from data.records import Unusable
 
-IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 # folders that name a split, in the formats that have no other way to say it
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
           "testing": "test"}

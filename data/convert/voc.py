@@ -11,7 +11,7 @@ import os
 from data import safe_xml
 from data.convert.objects import Contents, Picture, box_object, class_name
 from data.convert.source import split_of
-from data.folders import IMAGE_SUFFIXES
+from data.folders import SUFFIXES_AS_WRITTEN
 from data.headers import image_size
 from data.records import Unusable
 from data.voc import is_difficult, listed_names, parse_corners, read_xml, stated_size, text_of
@@ -78,7 +78,7 @@ def _find_image(source, file, name):
     folder, base = os.path.split(file)
     stem = os.path.splitext(base)[0]
     folders = [folder, *(os.path.normpath(os.path.join(folder, "..", images)) for images in ("JPEGImages", "images"))]
-    own = (f"{place}/{stem}{suffix}".lstrip("/") for place in folders for suffix in IMAGE_SUFFIXES)
+    own = (f"{place}/{stem}{suffix}".lstrip("/") for place in folders for suffix in SUFFIXES_AS_WRITTEN)
     return next(filter(source.has, own), None) or source.find(name, *folders)
 
 
