@@ -41,9 +41,12 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 test: $(VENV)/ready
 	$(PYTEST) -m "not slow"
 
-# and what is slow by nature: every config built, kills, jobs of several ranks, full-size networks
+# and what is slow by nature: every config built, kills, jobs of several ranks, full-size networks. These have processes
+# of their own, as memory that a large network took stays with its process.
+LARGE := tests/test_configs.py tests/modeling/test_golden.py tests/modeling/test_golden_torchvision.py
 test-all: test
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow $(LARGE:%=--ignore %)
+	$(PYTEST) -m slow $(LARGE)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check
