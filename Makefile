@@ -41,12 +41,14 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 test: $(VENV)/ready
 	$(PYTEST) -m "not slow"
 
-# and what is slow by nature: every config built, kills, jobs of several ranks, full-size networks. These have processes
-# of their own, as memory that a large network took stays with its process.
-LARGE := tests/test_configs.py tests/modeling/test_golden.py tests/modeling/test_golden_torchvision.py
+# and what is slow by nature: every config built, kills, jobs of several ranks, full-size networks. The largest have
+# processes of their own, as memory that a large network took stays with its process.
+GOLDEN := tests/modeling/test_golden.py tests/modeling/test_golden_torchvision.py
+CONFIGS := tests/test_configs.py
 test-all: test
-	$(PYTEST) -m slow $(LARGE:%=--ignore %)
-	$(PYTEST) -m slow $(LARGE)
+	$(PYTEST) -m slow $(GOLDEN)
+	$(PYTEST) -m slow $(CONFIGS)
+	$(PYTEST) -m slow $(foreach file,$(GOLDEN) $(CONFIGS),--ignore $(file))
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check

@@ -109,7 +109,8 @@ def listed_names(lines: list[str]) -> list[str]:
     first_words = [re.sub(r"\s+-?[01]$", "", line) for line in lines]
     is_of_class = all(map(str.__ne__, lines, first_words)) and len(set(first_words)) == len(set(lines))
     lines = first_words if is_of_class else lines    # a name of one's own may end in a number too
-    return list(dict.fromkeys(os.path.splitext(line)[0] if line.endswith(SUFFIXES_AS_WRITTEN) else line for line in lines))
+    return list(dict.fromkeys(
+        os.path.splitext(line)[0] if line.endswith(SUFFIXES_AS_WRITTEN) else line for line in lines))
 
 
 def _other_lists(path):

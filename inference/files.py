@@ -16,6 +16,7 @@ from inference.detections import detections_to_coco
 from inference.results import ResultsFile, remove_partial, write_json
 from inference.stream import detect_stream, progress_bar
 
+
 # inputs and their outputs -------------------------------------------------------------------------------------------
 def expand_inputs(inputs):
     """

@@ -4,20 +4,12 @@ import pytest
 
 from coco_folder import write_image
 from convert_folders import Image, cvat_box, cvat_image, cvat_polygon, cvat_shape, cvat_xml, write_text
-from data.convert import cvat, left_out as left_out_module
+from data.convert import cvat
 from data.convert.left_out import LeftOut
 from data.convert.source import Source
 
 IMAGE = Image("1.jpg", 60, 80, [])
 TRIANGLE = [10, 10, 30, 10, 10, 40]
-
-
-@pytest.fixture(autouse=True)
-def lines(monkeypatch):
-    """What is printed."""
-    printed = []
-    monkeypatch.setattr(left_out_module, "warn", printed.append)
-    return printed
 
 
 def read(folder):

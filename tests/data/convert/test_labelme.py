@@ -12,20 +12,12 @@ from convert_folders import (
     write_labelme_file,
     write_text,
 )
-from data.convert import labelme, left_out as left_out_module
+from data.convert import labelme
 from data.convert.left_out import LeftOut
 from data.convert.source import Source
 
 IMAGE = Image("1.jpg", 60, 80, [])
 TRIANGLE = [10, 10, 30, 10, 10, 40]
-
-
-@pytest.fixture(autouse=True)
-def lines(monkeypatch):
-    """What is printed."""
-    printed = []
-    monkeypatch.setattr(left_out_module, "warn", printed.append)
-    return printed
 
 
 def read(folder):

@@ -2,18 +2,10 @@ import pytest
 
 from coco_folder import write_image
 from convert_folders import write_text
-from data.convert import left_out as left_out_module, voc
+from data.convert import voc
 from data.convert.left_out import LeftOut
 from data.convert.source import Source
 from voc_folder import make_object, make_xml, write_images
-
-
-@pytest.fixture(autouse=True)
-def lines(monkeypatch):
-    """What is printed."""
-    printed = []
-    monkeypatch.setattr(left_out_module, "warn", printed.append)
-    return printed
 
 
 def read(folder):

@@ -6,19 +6,11 @@ import pytest
 
 from coco_folder import write_image
 from convert_folders import CLASSES, random_images, write_text, write_yolo
-from data.convert import left_out as left_out_module, yolo
+from data.convert import yolo
 from data.convert.left_out import LeftOut
 from data.convert.source import Source
 
 HEIGHT, WIDTH = 60, 80
-
-
-@pytest.fixture(autouse=True)
-def lines(monkeypatch):
-    """What is printed."""
-    printed = []
-    monkeypatch.setattr(left_out_module, "warn", printed.append)
-    return printed
 
 
 def read(folder):
