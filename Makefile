@@ -41,12 +41,12 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 test: $(VENV)/ready
 	$(PYTEST) -m "not slow"
 
-# and what is slow by nature: every config built, kills, jobs of several ranks, full-size networks. The largest have
-# processes of their own, as memory that a large network took stays with its process.
+# and what is slow by nature: every config built, kills, jobs of several ranks, full-size networks. The largest are
+# alone: the golden models take 16 GiB, and memory that a large network took stays with its process.
 GOLDEN := tests/modeling/test_golden.py tests/modeling/test_golden_torchvision.py
 CONFIGS := tests/test_configs.py
 test-all: test
-	$(PYTEST) -m slow $(GOLDEN)
+	$(BIN)/python -m pytest -m slow $(GOLDEN)
 	$(PYTEST) -m slow $(CONFIGS)
 	$(PYTEST) -m slow $(foreach file,$(GOLDEN) $(CONFIGS),--ignore $(file))
 
