@@ -42,7 +42,7 @@ test: $(VENV)/ready
 	$(PYTEST) -m "not slow"
 
 # and what is slow by nature: every config built, kills, jobs of several ranks, full-size networks. The largest are
-# alone: the golden models take 16 GiB, and memory that a large network took stays with its process.
+# alone, as memory that a large network took stays with its process.
 GOLDEN := tests/modeling/test_golden.py tests/modeling/test_golden_torchvision.py
 CONFIGS := tests/test_configs.py
 test-all: test
