@@ -13,11 +13,12 @@ from settings.checks import check_config
 from settings.tree import AttrDict
 
 _C = AttrDict({part: {} for part in (
-    "DATA", "BACKBONE", "TRAIN", "PREPROC", "RPN", "FRCNN", "FPN", "MRCNN", "CASCADE", "TEST")})
+    "DATA", "BACKBONE", "TRAIN", "PREPROC", "RPN", "FRCNN", "FPN", "MRCNN", "KRCNN", "CASCADE", "TEST")})
 
 # mode -------------------------------------------------------------------------------------------------------------
 _C.TRAINER = "replicated"     # "replicated": one process, all its GPUs or the CPU; "horovod": a process for each GPU
 _C.MODE_MASK = True           # Mask R-CNN, or Faster R-CNN
+_C.MODE_KEYPOINT = False      # Keypoint R-CNN, also together with masks
 _C.MODE_FPN = True            # feature pyramid, or a single C4 level
 
 # data sets --------------------------------------------------------------------------------------------------------
@@ -32,6 +33,9 @@ _C.DATA.VG_NUM_CLASSES = 2500          # without it so many of the most frequent
 _C.DATA.CLASS_NAMES = ()               # filled from the data set, without the background
 _C.DATA.CATEGORY_IDS = ()              # filled from the data set: the id in its files of each of CLASS_NAMES
 _C.DATA.NUM_CATEGORY = 0               # filled from the data set: how many classes, without the background
+_C.DATA.KEYPOINT_NAMES = ()            # filled from the data set with MODE_KEYPOINT, of all classes together
+_C.DATA.KEYPOINT_EDGES = ()            # likewise: pairs of numbers of KEYPOINT_NAMES, from 0 on, that lines join
+_C.DATA.KEYPOINTS_OF_CLASS = ()        # likewise: such numbers for each of CLASS_NAMES; (): each has all
 
 # backbone ---------------------------------------------------------------------------------------------------------
 _C.BACKBONE.WEIGHTS = ""               # weights to start a training from
@@ -154,6 +158,13 @@ _C.MRCNN.CLASS_AGNOSTIC = False        # one mask for all classes
 _C.MRCNN.HEAD_DIM = 256                # channels of its hidden layers
 _C.MRCNN.GT_RESOLUTION = 112           # ground-truth masks travel as this many pixels squared inside their box
 
+# keypoint head ----------------------------------------------------------------------------------------------------
+_C.KRCNN.NUM_CONVS = 8                 # hidden layers
+_C.KRCNN.HEAD_DIM = 512                # channels of each
+_C.KRCNN.LOSS_WEIGHT = 1.0             # of the loss of the keypoints
+_C.KRCNN.NORMALIZE_BY_VISIBLE = True   # mean over an image's labelled keypoints; False: their sum over those of all its
+                                       # foreground RoIs at most, for which Detectron has a LOSS_WEIGHT of 4
+
 # cascade ----------------------------------------------------------------------------------------------------------
 _C.CASCADE.IOUS = (0.5, 0.6, 0.7)      # FRCNN.FG_THRESH of each stage
 _C.CASCADE.LOSS_TYPE = ""              # as RPN.LOSS_TYPE; "": that of FRCNN.LOSS_TYPE
@@ -166,6 +177,7 @@ _C.TEST.FRCNN_NMS_THRESH = 0.5         # IoU beyond which the better detection o
 _C.TEST.RESULT_SCORE_THRESH = 0.05     # detections below this score are dropped
 _C.TEST.RESULT_SCORE_THRESH_VIS = 0.5  # detections below this score are not drawn
 _C.TEST.RESULTS_PER_IM = 100           # detections that are kept of an image
+_C.TEST.OKS_SIGMAS = ()                # of OKS, one for each keypoint; (): COCO's for its 17, 0.05 for each of others
 _C.TEST.PRECISION = "float32"          # of the layers: "float32", "bfloat16" (new CPUs and GPUs) or "float16" (GPUs)
 _C.TEST.CACHE_GRAPH = False            # keep the frozen network in the user's cache folder, so that it loads faster
 
@@ -201,7 +213,7 @@ def inference_settings(cfg):
     """Returns: dict of dotted key to value, of all that detections depend on besides weights and images"""
     return {key: value for key, value in cfg.flatten().items()
             if not key.startswith(("TRAIN", "DATA.")) and key != "TEST.CACHE_GRAPH"
-            or key in ("DATA.CLASS_NAMES", "DATA.CATEGORY_IDS")}
+            or key in ("DATA.CLASS_NAMES", "DATA.CATEGORY_IDS") or key.startswith("DATA.KEYPOINT")}
 
 
 def save_config(cfg, path):

@@ -91,15 +91,17 @@ class Record:
 
 class Skeleton(NamedTuple):
     """
-    The K keypoints of a data set's objects.
+    The K keypoints of a data set's objects, of all classes together.
 
     Attributes:
         names: of the keypoints, in the order of `Record.keypoints`
         edges: pairs of numbers in 0..K-1 of keypoints that a line joins
+        of_class: for each of the classes 1..N, the numbers of its keypoints in its own order; (): each class has all
     """
 
     names: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
+    of_class: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass

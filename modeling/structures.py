@@ -12,15 +12,22 @@ class GroundTruth(NamedTuple):
         boxes: float32 (B, G, 4), G >= 1
         labels: int32 (B, G), 1.. an object, 0 padding, -1 a crowd region
         masks: uint8 (B, G, M, M), see `mask_head.mask_targets`; None where no masks are trained
+        keypoints: float32 (B, G, K, 3) x, y, and 0 for not labelled, 1 for hidden or 2 for visible; None where no
+            keypoints are trained
     """
 
     boxes: tf.Tensor
     labels: tf.Tensor
     masks: Optional[tf.Tensor] = None
+    keypoints: Optional[tf.Tensor] = None
 
     def boxes_at(self, index):
         """Returns: (R, 4), the boxes at `index`, int32 (R,) into the (B * G,) list of all"""
         return tf.gather(tf.reshape(self.boxes, [-1, 4]), index)
+
+    def keypoints_at(self, index):
+        """Returns: (R, K, 3), likewise the keypoints"""
+        return tf.gather(tf.reshape(self.keypoints, [-1, *self.keypoints.shape[2:]]), index)
 
 
 class Proposals(NamedTuple):

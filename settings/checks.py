@@ -124,6 +124,7 @@ def _check_heads(flat):
                f"CASCADE.IOUS={ious} must be two or more IoUs in 0..1, with 4 numbers for each of them in "
                f"CASCADE.BBOX_REG_WEIGHTS={weights}")
     _check_mask_head(flat)
+    _check_keypoint_head(flat)
 
 
 def _check_mask_head(flat):
@@ -136,6 +137,24 @@ def _check_mask_head(flat):
         _check_groups(flat, "MRCNN.HEAD_DIM", [flat["MRCNN.HEAD_DIM"]])
     # with fewer, rounding decides about the outermost of the mask head's 28 bins
     _check_range(flat, "MRCNN.GT_RESOLUTION", 56)
+
+
+def _check_keypoint_head(flat):
+    _check_range(flat, "KRCNN.NUM_CONVS KRCNN.HEAD_DIM", 1)
+    _check_range(flat, "KRCNN.LOSS_WEIGHT", 0)
+    if not flat["MODE_KEYPOINT"]:
+        return
+    names, of_class, sigmas = (
+        flat[key] for key in ("DATA.KEYPOINT_NAMES", "DATA.KEYPOINTS_OF_CLASS", "TEST.OKS_SIGMAS"))
+    _check(len(names) > 0, "DATA.KEYPOINT_NAMES=() is empty with MODE_KEYPOINT=True; it is filled from DATA.TRAIN or "
+           "DATA.VAL, whose categories must have keypoints, or from a run's config.json")
+    _check(all(len(edge) == 2 and 0 <= min(edge) and max(edge) < len(names) for edge in flat["DATA.KEYPOINT_EDGES"]),
+           f"DATA.KEYPOINT_EDGES={flat['DATA.KEYPOINT_EDGES']} must be pairs of numbers in 0..{len(names) - 1}")
+    _check(not of_class or len(of_class) == flat["DATA.NUM_CATEGORY"]
+           and all(0 <= number < len(names) for numbers in of_class for number in numbers),
+           f"DATA.KEYPOINTS_OF_CLASS={of_class} must be numbers in 0..{len(names) - 1} for each of DATA.CLASS_NAMES")
+    _check(not sigmas or len(sigmas) == len(names) and min(sigmas) > 0,
+           f"TEST.OKS_SIGMAS={sigmas} must be {len(names)} positive numbers, one for each of DATA.KEYPOINT_NAMES")
 
 
 def _check_losses(flat):
