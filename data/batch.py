@@ -8,7 +8,7 @@ import numpy as np
 class Batch(NamedTuple):
     """
     B images with their G ground-truth objects at most. The dataflow yields the fields in this order, as a list without
-    those that are None; `Batch(*datapoint)` is the way back. `specs` has the same for machines.
+    those that are None; `read_batch` is the way back. `specs` has the same for machines.
 
     Attributes:
         images: uint8 (B, H, W, 3) BGR, padded with zeros at the right and the bottom. B is TRAIN.IMS_PER_GPU, and the
@@ -20,6 +20,8 @@ class Batch(NamedTuple):
         gt_labels: int32 (B, G), 1..N for an object, -1 for a crowd region, 0 for padding
         gt_masks: uint8 (B, G, P), (M, M) box-frame masks (see `augment`) as bits (see `pack_masks`), zeros for crowds
             and padding; None where no masks are trained
+        gt_keypoints: float32 (B, G, K, 3) x, y in the pixels of `images`, in continuous coordinates, and 0 for not
+            labelled, 1 for hidden or 2 for visible; zeros for crowds and padding; None where no keypoints are trained
     """
 
     images: np.ndarray
@@ -29,6 +31,7 @@ class Batch(NamedTuple):
     gt_boxes: np.ndarray
     gt_labels: np.ndarray
     gt_masks: np.ndarray = None
+    gt_keypoints: np.ndarray = None
 
 
 class Spec(NamedTuple):
@@ -39,19 +42,39 @@ class Spec(NamedTuple):
     shape: tuple
 
 
-def specs(mask_resolution=None):
+def specs(mask_resolution=None, num_keypoints=None):
     """
     Args:
         mask_resolution (int): M of the masks, or None for batches without them
+        num_keypoints (int): K of the keypoints, or None for batches without them
 
     Returns:
-        list[Spec], of the fields of a `Batch` in their order, that of gt_masks only with a resolution
+        list[Spec], of the fields of a `Batch` in their order, without those that its batches do not have
     """
     fields = Batch(
         images=(np.uint8, (None, None, None, 3)), image_sizes=(np.int32, (None, 2)), image_ids=(np.int64, (None,)),
         seeds=(np.int64, (None,)), gt_boxes=(np.float32, (None, None, 4)), gt_labels=(np.int32, (None, None)),
-        gt_masks=None if mask_resolution is None else (np.uint8, (None, None, num_packed(mask_resolution))))
+        gt_masks=None if mask_resolution is None else (np.uint8, (None, None, num_packed(mask_resolution))),
+        gt_keypoints=None if num_keypoints is None else (np.float32, (None, None, num_keypoints, 3)))
     return [Spec(name, *field) for name, field in fields._asdict().items() if field is not None]
+
+
+def trained_specs(cfg):
+    """Returns: list[Spec], of the batches that a config trains on; see `specs`"""
+    return specs(cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None,
+                 len(cfg.DATA.KEYPOINT_NAMES) if cfg.MODE_KEYPOINT else None)
+
+
+def read_batch(datapoint, field_specs):
+    """
+    Args:
+        datapoint (sequence): of arrays or tensors, as the dataflow yields them
+        field_specs (list[Spec]): what `specs` says of them
+
+    Returns:
+        Batch
+    """
+    return Batch(**dict(zip([spec.name for spec in field_specs], datapoint)))
 
 
 def num_packed(resolution):
@@ -110,20 +133,24 @@ class Sample:
 def collate(samples):
     """
     Args:
-        samples (list[Sample]): all with masks, or all without
+        samples (list[Sample]): all with masks, or all without; and likewise keypoints
 
     Returns:
         Batch
     """
     images, image_sizes = pad_batch([sample.image for sample in samples])
     num_boxes = max(1, *(len(sample.boxes) for sample in samples))
+
+    def padded(name):
+        arrays = [getattr(sample, name) for sample in samples]
+        return None if arrays[0] is None else _pad(arrays, num_boxes)
+
     return Batch(
         images, image_sizes,
         image_ids=np.array([sample.image_id for sample in samples], dtype=np.int64),
         seeds=np.array([sample.seed for sample in samples], dtype=np.int64),
-        gt_boxes=_pad([sample.boxes for sample in samples], num_boxes),
-        gt_labels=_pad([sample.labels for sample in samples], num_boxes),
-        gt_masks=None if samples[0].masks is None else _pad([sample.masks for sample in samples], num_boxes))
+        gt_boxes=padded("boxes"), gt_labels=padded("labels"), gt_masks=padded("masks"),
+        gt_keypoints=padded("keypoints"))
 
 
 def pad_batch(images):

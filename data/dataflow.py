@@ -23,7 +23,13 @@ from tensorpack.utils import logger
 
 from data.augment import make_policy
 from data.batch import collate
-from data.flat_records import FlatRecords, records_with_masks, records_with_objects, without_difficult
+from data.flat_records import (
+    FlatRecords,
+    records_with_keypoints,
+    records_with_masks,
+    records_with_objects,
+    without_difficult,
+)
 from data.grouping import Order, aspect_ratios
 from data.mapper import TrainMapper
 from data.replacement import Failure, Replacing
@@ -48,16 +54,18 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
             of each it took. The stream goes on behind them: no image of a pass comes twice, and none is left out.
 
     Returns:
-        DataFlow of the fields of `Batch`, as lists; gt_masks only with MODE_MASK, for which objects without a mask are
-        left out. It ends with DataFlowTerminated after an exception, which is then its attribute `error`.
+        DataFlow of the fields of `Batch`, as lists. gt_masks only with MODE_MASK, for which objects without a mask are
+        left out; gt_keypoints only with MODE_KEYPOINT, for which DATA.FILTER_EMPTY leaves out images without labelled
+        keypoints. It ends with DataFlowTerminated after an exception, which is then its attribute `error`.
 
     Raises:
-        UserError: there is no image to train on, or too many objects lack a mask
+        UserError: there is no image to train on, too many objects lack a mask, or a data set has no keypoints
     """
+    skeleton = _training_skeleton(datasets) if cfg.MODE_KEYPOINT else None
     records = _training_records(cfg, datasets)
     ratios = aspect_ratios(records.sizes)
     mapper = TrainMapper(records, make_policy(cfg.PREPROC), cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None,
-                         datasets[0].skeleton)
+                         skeleton)
     prepare = Replacing(mapper.make_sample, records, ratios)
     batch_size, num_workers = cfg.TRAIN.IMS_PER_GPU, cfg.DATA.NUM_WORKERS
     flow = Order(ratios, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks, earlier_batches)
@@ -69,6 +77,15 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
     return TrainDataFlow(_Batches(_Samples(flow, len(records)), batch_size))
 
 
+def _training_skeleton(datasets):
+    """Returns: Skeleton of data sets, which have the same"""
+    for dataset in datasets:
+        if dataset.skeleton is None:
+            raise UserError(f"{dataset.annotation_file}: no category has keypoints, which MODE_KEYPOINT=True needs; "
+                            "add them, or set MODE_KEYPOINT=False")
+    return datasets[0].skeleton
+
+
 def _training_records(cfg, datasets):
     if not cfg.DATA.USE_DIFFICULT:
         datasets = [dataclasses.replace(dataset, records=without_difficult(FlatRecords.of(dataset.records)))
@@ -76,10 +93,11 @@ def _training_records(cfg, datasets):
     records = FlatRecords.join([records_with_masks(dataset) if cfg.MODE_MASK else FlatRecords.of(dataset.records)
                                 for dataset in datasets])
     if cfg.DATA.FILTER_EMPTY:
-        records = records_with_objects(records)
+        records = records_with_keypoints(records) if cfg.MODE_KEYPOINT else records_with_objects(records)
     if not len(records):
         files = ", ".join(dataset.annotation_file for dataset in datasets)
-        raise UserError(f"{files}: no image to train on; annotate objects, or set DATA.FILTER_EMPTY=False to train "
+        what = "keypoints" if cfg.MODE_KEYPOINT else "objects"
+        raise UserError(f"{files}: no image to train on; annotate {what}, or set DATA.FILTER_EMPTY=False to train "
                         "on images without any")
     return records
 

@@ -257,6 +257,18 @@ def without_difficult(records: FlatRecords) -> FlatRecords:
 
 def records_with_objects(records: FlatRecords) -> FlatRecords:
     """Returns: the records with at least one object that is no crowd"""
-    is_object = np.concatenate([[0], np.cumsum(~records.objects.is_crowd)])
-    has_object = np.diff(is_object[records.images.object_offsets]) > 0
-    return records if has_object.all() else records.select_images(has_object)
+    return _records_with(records, ~records.objects.is_crowd)
+
+
+def records_with_keypoints(records: FlatRecords) -> FlatRecords:
+    """Returns: the records with at least one object that is no crowd and has a labelled keypoint"""
+    keypoints = records.objects.keypoints
+    is_labelled = False if keypoints is None else (keypoints[..., 2] > 0).any(axis=1)
+    return _records_with(records, ~records.objects.is_crowd & is_labelled)
+
+
+def _records_with(records, is_wanted):
+    """Returns: the records with at least one object that `is_wanted`, bool (M,), says"""
+    num_before = np.concatenate([[0], np.cumsum(is_wanted)])
+    has_one = np.diff(num_before[records.images.object_offsets]) > 0
+    return records if has_one.all() else records.select_images(has_one)

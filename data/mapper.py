@@ -45,7 +45,10 @@ class TrainMapper:
             image, objects = self._paste_another(rng, scene)
         image = self._change_colours(rng, image)
         masks = None if objects.masks is None else pack_masks(objects.masks)
-        return Sample(image, record.image_id, seed, objects.boxes, objects.labels, masks, objects.keypoints)
+        keypoints = objects.keypoints
+        if keypoints is not None:
+            keypoints = keypoints * (objects.labels != augment.CROWD_LABEL)[:, None, None]
+        return Sample(image, record.image_id, seed, objects.boxes, objects.labels, masks, keypoints)
 
     def _draw_view(self, rng, record):
         def is_kept(window):

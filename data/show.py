@@ -17,7 +17,7 @@ import tqdm
 from tensorpack.dataflow import DataFlowTerminated
 
 from config import finalize_configs, new_config
-from data.batch import Batch, unpack_masks
+from data.batch import read_batch, trained_specs, unpack_masks
 from data.dataflow import get_train_dataflow
 from data.registry import fill_categories, load_datasets
 from viz.ground_truth import draw_ground_truth, of_sample
@@ -61,7 +61,7 @@ def drawn_samples(cfg, datasets):
     dataflow.reset_state()
     try:
         for datapoint in dataflow:
-            yield from _draw_batch(Batch(*datapoint), cfg)
+            yield from _draw_batch(read_batch(datapoint, trained_specs(cfg)), cfg)
     except DataFlowTerminated:
         raise dataflow.error from None
 

@@ -27,10 +27,11 @@ class TrainingModel(ModelDesc):
         self.cfg = cfg
         self.network = GeneralizedRCNN(cfg)
 
+        self._fields = batch.trained_specs(cfg)
+
     def inputs(self):
         """Returns: list[tf.TensorSpec], the fields of a Batch"""
-        resolution = self.cfg.MRCNN.GT_RESOLUTION if self.cfg.MODE_MASK else None
-        return [tf.TensorSpec(spec.shape, tf.as_dtype(spec.dtype), spec.name) for spec in batch.specs(resolution)]
+        return [tf.TensorSpec(spec.shape, tf.as_dtype(spec.dtype), spec.name) for spec in self._fields]
 
     def loss_names(self):
         """Returns: list[str], names of the scalar losses of a training tower; the last is their sum"""
@@ -38,7 +39,7 @@ class TrainingModel(ModelDesc):
 
     def build_graph(self, *tensors):
         """Returns: scalar, the sum of the losses, in the graph as `loss_names`; None where nothing is trained"""
-        fields = batch.Batch(*tensors)
+        fields = batch.read_batch(tensors, self._fields)
         if not self.training:
             self.network.detect(fields.images, fields.image_sizes)
             return None
@@ -47,7 +48,7 @@ class TrainingModel(ModelDesc):
         masks = unpack_masks(fields.gt_masks, self.cfg.MRCNN.GT_RESOLUTION) if self.cfg.MODE_MASK else None
         with cpu_gradients.convolutions():
             losses = self.network.losses(fields.images, fields.image_sizes, fields.seeds,
-                                         GroundTruth(fields.gt_boxes, fields.gt_labels, masks))
+                                         GroundTruth(fields.gt_boxes, fields.gt_labels, masks, fields.gt_keypoints))
         weight_decay = regularize_cost(".*/W", l2_regularizer(self.cfg.TRAIN.WEIGHT_DECAY), name="wd_cost")
         costs = [tf.identity(losses[name], name=name) for name in self.network.loss_names()] + [weight_decay]
         total_cost = tf.add_n(costs, name="total_cost")

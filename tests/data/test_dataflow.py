@@ -43,6 +43,58 @@ def test_a_batch_has_no_masks_without_mode_mask(cfg):
     assert len(batch) == 6
 
 
+def keypoint_content(count):
+    """Objects with one labelled keypoint of two each"""
+    content = make_content(count)
+    for category in content["categories"]:
+        category["keypoints"] = ["left", "right"]
+    for annotation in content["annotations"]:
+        annotation["keypoints"] = [14, 20, 2, 0, 0, 0]
+    return content
+
+
+def test_a_batch_has_keypoints_with_mode_keypoint_and_zeros_for_padding_and_crowds(cfg):
+    cfg.MODE_MASK, cfg.MODE_KEYPOINT, cfg.TRAIN.IMS_PER_GPU = False, True, 3
+    cfg.PREPROC.TRAIN_SHORT_EDGE_SIZE, cfg.PREPROC.FLIP = (HEIGHT, HEIGHT), 0.0
+    content = keypoint_content(3)
+    content["annotations"].append({**content["annotations"][0], "id": 999, "iscrowd": 1})
+    gt_labels, gt_keypoints = take(start(cfg, content), 1)[0][5:]
+    assert gt_keypoints.dtype == np.float32 and gt_keypoints.shape == (3, 2, 2, 3)
+    for labels, keypoints in zip(gt_labels, gt_keypoints):
+        assert labels[0] > 0 and keypoints[0].tolist() == [[14.5, 20.5, 2], [0, 0, 0]] and not keypoints[1].any()
+
+
+def test_keypoints_do_not_travel_without_mode_keypoint(cfg):
+    (batch,) = take(start(cfg, keypoint_content(1)), 1)
+    assert len(batch) == 7
+
+
+@pytest.mark.parametrize("filter_empty", [False, True])
+def test_images_without_labelled_keypoints_are_left_out_like_empty_ones(cfg, filter_empty):
+    cfg.MODE_KEYPOINT, cfg.DATA.FILTER_EMPTY = True, filter_empty
+    content = keypoint_content(4)
+    content["annotations"][0]["keypoints"] = [0] * 6
+    del content["annotations"][1]["keypoints"]
+    content["annotations"][2]["iscrowd"] = 1
+    ids = {content["annotations"][3]["image_id"]} if filter_empty else {i["id"] for i in content["images"]}
+    assert {*image_ids(take(start(cfg, content), 12))} == ids
+
+
+def test_a_data_set_without_keypoints_cannot_train_them(cfg):
+    cfg.MODE_KEYPOINT = True
+    with pytest.raises(UserError, match="train.json: no category has keypoints, .* set MODE_KEYPOINT=False"):
+        start(cfg, make_content(2))
+
+
+def test_images_without_any_labelled_keypoint_cannot_train_them(cfg):
+    cfg.MODE_KEYPOINT = True
+    content = keypoint_content(2)
+    for annotation in content["annotations"]:
+        annotation["keypoints"] = [0] * 6
+    with pytest.raises(UserError, match="no image to train on; annotate keypoints, or set DATA.FILTER_EMPTY=False"):
+        start(cfg, content)
+
+
 def test_padding_is_zero(cfg):
     cfg.TRAIN.IMS_PER_GPU = 4
     content = make_content(4)
