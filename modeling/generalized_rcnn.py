@@ -11,6 +11,7 @@ from modeling import box_head, boxes as box_ops, rpn
 from modeling.anchors import AnchorThresholds, cell_anchors, grid_anchors, label_anchors
 from modeling.architectures import make_architecture
 from modeling.cascade import match_boxes, scale_gradient
+from modeling.keypoint_head import ROI_SIZE, keypoint_head, keypoint_loss, rois_with_keypoints
 from modeling.layers import float32_variables, on_rois
 from modeling.losses import BoxLoss, image_shares
 from modeling.mask_head import mask_targets, maskrcnn_loss
@@ -57,8 +58,8 @@ class BoxStage(NamedTuple):
 
 class GeneralizedRCNN:
     """
-    Faster, Mask or Cascade R-CNN, on a feature pyramid or on one feature map (`architectures`). A plain box head is a
-    cascade of one stage.
+    Faster, Mask, Keypoint or Cascade R-CNN, on a feature pyramid or on one feature map (`architectures`). A plain box
+    head is a cascade of one stage.
 
     Args:
         cfg (AttrDict): a finalized config
@@ -103,6 +104,8 @@ class GeneralizedRCNN:
             losses.update(self.box_losses(pyramid, rois, roi_features, image_sizes, gt, seeds))
             if cfg.MODE_MASK:
                 losses["maskrcnn_loss"] = self.mask_loss(pyramid, rois, roi_features, gt)
+            if cfg.MODE_KEYPOINT:
+                losses["keypointrcnn_loss"] = self.keypoint_loss(pyramid, rois, gt)
             return losses
 
     def detect(self, images, image_sizes):
@@ -112,8 +115,8 @@ class GeneralizedRCNN:
 
         Returns:
             dict of name to tensor, flat lists of the detections of all images: boxes (D, 4), scores (D,), labels (D,)
-            in 1.., image_index (D,) and, with MODE_MASK, masks (D, mask_size, mask_size) in 0..1. In the graph they
-            are `output_names`.
+            in 1.., image_index (D,) and, with MODE_MASK, masks (D, mask_size, mask_size) in 0..1, with MODE_KEYPOINT
+            keypoints (D, 56, 56, K), logits of places in the boxes. In the graph they are `output_names`.
         """
         with custom_getter_scope(float32_variables):
             dtype = layer_dtype(self.cfg.TEST.PRECISION, "TEST.PRECISION")
@@ -125,17 +128,21 @@ class GeneralizedRCNN:
             outputs = detections._asdict()
             if self.cfg.MODE_MASK:
                 outputs["masks"] = self.detect_masks(pyramid, detections)
+            if self.cfg.MODE_KEYPOINT:
+                outputs["keypoints"] = self.keypoint_logits(pyramid, detections.as_rois())
             return {name: tf.identity(tensor, name=f"output/{name}") for name, tensor in outputs.items()}
 
     def loss_names(self):
         """Returns: list[str], of the losses"""
         heads = ["rpn", *(stage.name for stage in self.box_stages)]
         names = [f"{head}_{loss}" for head in heads for loss in ("label_loss", "box_loss")]
-        return names + (["maskrcnn_loss"] if self.cfg.MODE_MASK else [])
+        names += ["maskrcnn_loss"] if self.cfg.MODE_MASK else []
+        return names + (["keypointrcnn_loss"] if self.cfg.MODE_KEYPOINT else [])
 
     def output_names(self):
         """Returns: list[str], of the outputs of `detect` in the graph"""
         names = ["boxes", "scores", "labels", "image_index"] + (["masks"] if self.cfg.MODE_MASK else [])
+        names += ["keypoints"] if self.cfg.MODE_KEYPOINT else []
         return [f"output/{name}" for name in names]
 
     def features(self, images, image_sizes, dtype):
@@ -290,6 +297,25 @@ class GeneralizedRCNN:
         with tf.name_scope("maskrcnn_losses"):
             targets = mask_targets(rois, gt, self.architecture.mask_size)
             return maskrcnn_loss(mask_logits, targets, image_shares(rois.image_index, tf.shape(gt.boxes)[0]))
+
+    def keypoint_logits(self, pyramid, rois):
+        """Returns: (R, 56, 56, K), of the places of each keypoint in the RoIs, in the order of the boxes"""
+        cfg = self.cfg.KRCNN
+
+        def head(x):
+            return keypoint_head(x, cfg.NUM_CONVS, cfg.HEAD_DIM, len(self.cfg.DATA.KEYPOINT_NAMES))
+
+        roi_features = self._roi_features(pyramid, rois, ROI_SIZE, tf.identity)
+        return roi_features.in_order_of_boxes(on_rois(head, roi_features.values))
+
+    def keypoint_loss(self, pyramid, rois, gt):
+        """Returns: scalar"""
+        cfg = self.cfg
+        rois = rois_with_keypoints(rois, gt)
+        logits = self.keypoint_logits(pyramid, rois)
+        max_rois = None if cfg.KRCNN.NORMALIZE_BY_VISIBLE else cfg.FRCNN.BATCH_PER_IM * cfg.FRCNN.FG_RATIO
+        with tf.name_scope("keypointrcnn_losses"):
+            return keypoint_loss(logits, rois, gt, max_rois) * cfg.KRCNN.LOSS_WEIGHT
 
     def refine(self, stage, deltas, rois, image_sizes):
         """Returns: what a stage makes of the RoIs, clipped: (R, num_classes, 4), or (R, 1, 4)"""

@@ -46,6 +46,16 @@ BREAKS = {
         ('return {"rpn_label_loss": label_loss, "rpn_box_loss": mean_over(fg_loss, count) * box_loss.weight}',
          'return {"rpn_label_loss": label_loss, "rpn_box_loss": mean_over(fg_loss, count)}',
          "tests/modeling/test_rpn.py")],
+    "modeling/keypoint_head.py": [
+        ("places = tf.cast(tf.minimum(tf.floor(cells), MAP_SIZE - 1), tf.int32)",
+         "places = tf.cast(tf.floor(cells), tf.int32)",
+         "tests/modeling/test_keypoint_head.py"),
+        ("taps = tf.constant([[3, 1, 4], [4, 2, 0]])    # of an even and an odd pixel, at -1, 0 and 1 in x; 4: none",
+         "taps = tf.constant([[0, 2, 4], [4, 1, 3]])",
+         "tests/modeling/test_keypoint_head.py"),
+        ("shares = image_shares(tf.gather(rois.image_index, index[:, 0]), num_images)",
+         "shares = 1.0 / tf.cast(tf.shape(index)[0], tf.float32)",
+         "tests/modeling/test_keypoint_head.py")],
     "modeling/roi_pool/align.py": [
         ("return tf.concat([low, tf.maximum(boxes[:, 2:], low + 1.0)], axis=1) + 0.5",
          "return boxes + 0.5",

@@ -76,9 +76,9 @@ def test_a_json_with_other_types_is_refused(tree, named, tmp_path):
 
 
 def test_a_key_of_another_version_in_a_runs_config_is_named_and_passed_over(tmp_path, capsys):
-    (tmp_path / "config.json").write_text('{"TRAIN": {"COSINE": true, "SEED": 5}, "MODE_KEYPOINT": false}')
+    (tmp_path / "config.json").write_text('{"TRAIN": {"COSINE": true, "SEED": 5}, "MODE_DEPTH": false}')
     cfg = new_config()
     load_config(cfg, tmp_path / "config.json")
     assert cfg.TRAIN.SEED == 5 and "TRAIN.COSINE" not in cfg.flatten()
     (line,) = capsys.readouterr().err.splitlines()
-    assert "TRAIN.COSINE, MODE_KEYPOINT" in line and "config.json" in line
+    assert "TRAIN.COSINE, MODE_DEPTH" in line and "config.json" in line

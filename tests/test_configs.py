@@ -60,14 +60,14 @@ def test_a_file_is_named_after_what_it_is(make_config, path):
     groups, width = map(int, parts[1][:-1].split("x")) if parts[0].startswith("X") else (1, 64)
     assert (cfg.BACKBONE.RESNEXT_GROUPS, cfg.BACKBONE.RESNEXT_WIDTH) == (groups, width)
     assert (cfg.MODE_FPN, cfg.MODE_MASK, cfg.FPN.CASCADE) == ("FPN" in parts, "Mask" in parts, "Cascade" in parts)
-    assert cfg.FPN.P2_ONLY == ("P2only" in parts)
+    assert (cfg.FPN.P2_ONLY, cfg.MODE_KEYPOINT) == ("P2only" in parts, "Keypoint" in parts)
     assert {cfg.BACKBONE.NORM, cfg.FPN.NORM} == ({"GN"} if gn else {"FreezeBN", "None"})
     assert {"_gn_" in head for head in (cfg.FPN.FRCNN_HEAD_FUNC, cfg.FPN.MRCNN_HEAD_FUNC)} == {gn}
     assert cfg.BACKBONE.FREEZE_AT == (0 if "scratch" in parts else 2)
     loss = next((part.lower() for part in parts if "IoU" in part), "smooth_l1")
     assert (cfg.FRCNN.LOSS_TYPE, cfg.RPN.LOSS_TYPE) == (loss, loss if "RPN" in parts else "smooth_l1")
-    # the published AP of the others was made without the rule for crowds
-    assert cfg.RPN.CROWD_OVERLAP_THRESH == (9.99 if loss == "smooth_l1" else 0.7)
+    # the published AP of the zoo's was made without the rule for crowds
+    assert cfg.RPN.CROWD_OVERLAP_THRESH == (9.99 if loss == "smooth_l1" and not cfg.MODE_KEYPOINT else 0.7)
     if not {"quick", "VOC", "COCO"} & set(parts):
         (schedule,) = set(parts) & {f"{k}x" for k in range(1, 10)}
         assert cfg.TRAIN.LR_SCHEDULE == make_config(f"TRAIN.LR_SCHEDULE={schedule}").TRAIN.LR_SCHEDULE

@@ -15,10 +15,13 @@ TINY = (
     "PREPROC.TRAIN_SHORT_EDGE_SIZE=(64, 64)", "PREPROC.TEST_SHORT_EDGE_SIZE=64", "PREPROC.MAX_SIZE=128",
     "DATA.NUM_WORKERS=0", "TRAIN.NUM_GPUS=0")
 
+KEYPOINT_NAMES = ("nose", "left_ear", "right_ear")
+
 
 def complete_config():
-    """The defaults with two classes, ready for finalize_configs."""
+    """The defaults with two classes and three keypoints, ready for finalize_configs."""
     cfg = new_config()
+    cfg.DATA.KEYPOINT_NAMES = KEYPOINT_NAMES
     cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = ("cat", "dog"), (3, 7)
     return cfg
 
@@ -28,6 +31,7 @@ def finalized_config(*words, num_classes=3, tiny=True):
     cfg = new_config()
     cfg.DATA.CLASS_NAMES = tuple(f"class{i}" for i in range(num_classes))
     cfg.DATA.CATEGORY_IDS = tuple(range(1, num_classes + 1))
+    cfg.DATA.KEYPOINT_NAMES = KEYPOINT_NAMES
     cfg.update_args([*(TINY if tiny else ()), *words])
     finalize_configs(cfg, is_training=True)
     return cfg

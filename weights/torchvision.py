@@ -44,6 +44,9 @@ LAYERS = [
     (r"roi_heads\.mask_head\.mask_fcn(\d)", lambda i: f"maskrcnn/fcn{i - 1}", None),    # of older files
     (r"roi_heads\.mask_predictor\.conv5_mask", lambda: "maskrcnn/deconv", None),
     (r"roi_heads\.mask_predictor\.mask_fcn_logits", lambda: "maskrcnn/conv", drop_background),
+    # every second layer is a ReLU
+    (r"roi_heads\.keypoint_head\.(\d+)", lambda i: f"keypointrcnn/conv{i // 2 + 1}", None),
+    (r"roi_heads\.keypoint_predictor\.kps_score_lowres", lambda: "keypointrcnn/deconv", None),
 ]
 LAYERS = [(re.compile(pattern), name, change) for pattern, name, change in LAYERS]
 

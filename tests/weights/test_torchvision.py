@@ -12,7 +12,8 @@ from weights import torchvision
 from weights.files import read_weights
 from weights.fit import PER_CLASS
 
-MODELS = ["fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"]
+MODELS = [
+    "fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2", "keypointrcnn_resnet50_fpn"]
 # what older files have in place of these
 OLDER = {"rpn.head.conv.0.0.weight": "rpn.head.conv.weight",
          "backbone.fpn.inner_blocks.0.0.weight": "backbone.fpn.inner_blocks.0.weight",
