@@ -31,6 +31,7 @@ class Network:
         with self.graph.as_default():
             tfv1.set_random_seed(0)
             inputs = [tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in self.model.inputs()]
+            self.input_names = {spec.name for spec in self.model.inputs()}
             with tower(training):
                 cost = self.model.build_graph(*inputs)
             if training:
@@ -47,8 +48,9 @@ class Network:
                         for name, v in network_variables().items()} if weights else {}
                 self.sess.run([tfv1.global_variables_initializer(), tfv1.local_variables_initializer()], feed)
 
-    def run(self, fetches, **feed):
-        return self.sess.run(fetches, {f"{name}:0": value for name, value in feed.items()})
+    def run(self, fetches, **batch):
+        """Args: batch: fields of a Batch, also such as the network does not take"""
+        return self.sess.run(fetches, {f"{name}:0": batch[name] for name in self.input_names & batch.keys()})
 
     def losses(self, feed):
         """Returns: dict of name to value"""
@@ -70,7 +72,8 @@ class Network:
 
 def batch_of(*images):
     """
-    A batch of two images of noise, of SIZES.
+    A batch of two images of noise, of SIZES. Of the keypoints of an object the first is hidden, in its middle, the
+    second visible, in its first corner, and the third is not labelled.
 
     Args:
         images: of each image, a list of (label, box)
@@ -84,6 +87,10 @@ def batch_of(*images):
     labels = np.int32([[label for label, _ in objects] for objects in padded])
     masks = np.zeros((2, longest, 56, 56), np.uint8)
     masks[labels > 0, 5:50, 10:] = 1
+    boxes = np.float32([[box for _, box in objects] for objects in padded])
+    keypoints = np.zeros((2, longest, 3, 3), np.float32)
+    keypoints[..., 0, :2], keypoints[..., 0, 2] = (boxes[..., :2] + boxes[..., 2:]) / 2, 1
+    keypoints[..., 1, :2], keypoints[..., 1, 2] = boxes[..., :2] + 1, 2
+    keypoints[labels <= 0] = 0
     return dict(images=pixels, image_sizes=SIZES, image_ids=np.int64([1, 2]), seeds=np.int64([3, 4]),
-                gt_boxes=np.float32([[box for _, box in objects] for objects in padded]), gt_labels=labels,
-                gt_masks=pack_masks(masks))
+                gt_boxes=boxes, gt_labels=labels, gt_masks=pack_masks(masks), gt_keypoints=keypoints)

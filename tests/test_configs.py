@@ -109,10 +109,9 @@ def step(cfg, weights):
     those that moved
     """
     network = Network(cfg, training=True, weights=weights, rewrite=False)
-    feed = {name: value for name, value in OBJECTS.items() if cfg.MODE_MASK or name != "gt_masks"}
     names = network.model.loss_names()
     gradients = {v.op.name: gradient for gradient, v in network.gradients if gradient is not None}
-    losses, gradients, _ = network.run([[f"{name}:0" for name in names], gradients, network.train], **feed)
+    losses, gradients, _ = network.run([[f"{name}:0" for name in names], gradients, network.train], **OBJECTS)
     after = network.variables()
     network.sess.close()
     return types.SimpleNamespace(
@@ -156,14 +155,14 @@ def test_an_image_has_the_same_detections_alone_and_with_a_larger_one(path, weig
     together, alone = network.detect([larger, smaller]), network.detect([smaller])
     network.sess.close()
     assert len(alone["boxes"]) > 0
-    assert ("masks" in alone) == cfg.MODE_MASK
+    assert ("masks" in alone, "keypoints" in alone) == (cfg.MODE_MASK, cfg.MODE_KEYPOINT)
     found = {name: values[together["image_index"] == 1] for name, values in together.items()}
     assert share_close(alone, found) >= 0.95    # rounding may decide between two boxes that overlap
 
 
 def share_close(expected, found):
-    """Share of detections that are found with their label, the box to 0.01 pixels, score and mask to 0.005."""
-    limits = {"boxes": 0.01, "scores": 0.005, "labels": 0.5, "masks": 0.005}
+    """Share of detections that are found with label, box to 0.01 pixels, score, mask and keypoint logits to 0.005."""
+    limits = {"boxes": 0.01, "scores": 0.005, "labels": 0.5, "masks": 0.005, "keypoints": 0.005}
     shape = len(expected["boxes"]), len(found["boxes"])
     close = [(np.abs(expected[name][:, None] - found[name][None]) <= limit).reshape(*shape, -1).all(axis=2)
              for name, limit in limits.items() if name in expected]

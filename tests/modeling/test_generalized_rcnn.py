@@ -30,7 +30,7 @@ BATCHES = {
 
 
 TINY_MODELS = {
-    "FPN": "", "C4": "MODE_FPN=False RPN.HEAD_DIM=16",
+    "FPN": "MODE_KEYPOINT=True KRCNN.NUM_CONVS=2 KRCNN.HEAD_DIM=8", "C4": "MODE_FPN=False RPN.HEAD_DIM=16",
     "Cascade": "FPN.CASCADE=True FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_gn_head FPN.FRCNN_CONV_HEAD_DIM=8"}
 
 
@@ -50,10 +50,10 @@ def test_losses_and_gradients_are_finite(tiny_training, name):
 
 
 @pytest.mark.parametrize("name", ["no objects", "only crowds"])
-def test_without_objects_boxes_and_masks_have_no_loss(tiny_training, name):
+def test_without_objects_boxes_masks_and_keypoints_have_no_loss(tiny_training, name):
     losses = tiny_training.losses(BATCHES[name])
     assert {loss for name, loss in losses.items() if name.endswith("box_loss")} == {0}
-    assert losses["maskrcnn_loss"] == 0
+    assert losses["maskrcnn_loss"] == losses.get("keypointrcnn_loss", 0) == 0
     assert min(loss for name, loss in losses.items() if name.endswith("label_loss")) > 0
 
 
@@ -101,6 +101,7 @@ def test_no_op_of_a_training_hides_in_a_function(tiny_training):
     "FPN.CASCADE=True FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_head RPN.LOSS_TYPE=giou FRCNN.LOSS_TYPE=ciou",
     *(pytest.param(words, marks=pytest.mark.slow) for words in (
         "MODE_MASK=False FPN.NORM=GN BACKBONE.NORM=GN",
+        "MODE_FPN=False MODE_KEYPOINT=True KRCNN.HEAD_DIM=8 KRCNN.NORMALIZE_BY_VISIBLE=False",
         "BACKBONE.NORM=None BACKBONE.FREEZE_AT=0 FPN.PROPOSAL_MODE=Joint",
         ("FPN.NORM=SyncBN RPN.NUM_CONVS=2 FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_bn_head FPN.FRCNN_CONV_HEAD_DIM=8 "
          "FPN.MRCNN_HEAD_FUNC=maskrcnn_up4conv_bn_head RPN.ANCHOR_ROUNDED=True RPN.ANCHOR_STEP_BY_SIZE=True"),
@@ -112,8 +113,7 @@ def test_other_networks_take_steps_from_their_initial_weights(make_config, words
     cfg = make_config("TRAIN.IMS_PER_GPU=2", "TRAIN.WARMUP_INIT_LR=0.001", *words.split())
     network = Network(cfg, training=True, rewrite=False)
     names = network.model.loss_names()
-    feed = {name: value[:cfg.TRAIN.IMS_PER_GPU] for name, value in OBJECTS.items()
-            if cfg.MODE_MASK or name != "gt_masks"}
+    feed = {name: value[:cfg.TRAIN.IMS_PER_GPU] for name, value in OBJECTS.items()}
     for _ in range(2):
         losses, _ = network.run([[f"{name}:0" for name in names], network.train], **feed)
         assert {name for name, loss in zip(names, losses) if not np.isfinite(loss)} == set()
@@ -159,7 +159,7 @@ def test_a_small_image_gives_the_same_detections_alone_and_among_others(tiny_inf
 
 
 @pytest.mark.parametrize("words", [
-    "MODE_MASK=False", "FPN.PROPOSAL_MODE=Joint BACKBONE.NORM=None", "BACKBONE.NORM=GN FPN.NORM=GN",
+    "MODE_MASK=False MODE_KEYPOINT=True KRCNN.HEAD_DIM=8", "FPN.PROPOSAL_MODE=Joint BACKBONE.NORM=None", "BACKBONE.NORM=GN FPN.NORM=GN",
     "FPN.CASCADE=True RPN.NUM_CONVS=2 FPN.NORM=SyncBN",
     "MODE_FPN=False BACKBONE.NORM=GN", "MODE_FPN=False BACKBONE.STRIDE_1X1=True",
     "MODE_FPN=False FRCNN.POOL_SHIFTED=False", "MODE_MASK=False FRCNN.POOLING=RoIPool",
@@ -180,7 +180,7 @@ def test_other_networks_detect_the_same_alone_and_among_others(make_config, make
     for i, image in enumerate(images):
         single = network.detect([image])
         assert len(single["boxes"]) > 0
-        for name in ("boxes", "scores", "labels"):
+        for name in {"boxes", "scores", "labels", "keypoints"} & single.keys():
             np.testing.assert_allclose(together[name][together["image_index"] == i], single[name], atol=2e-3)
 
 
