@@ -103,6 +103,10 @@ class Skeleton(NamedTuple):
     edges: tuple[tuple[int, int], ...]
     of_class: tuple[tuple[int, ...], ...] = ()
 
+    def of_label(self, label: int) -> tuple[int, ...]:
+        """Returns: the numbers of the keypoints that a class, 1..N, has, in its own order"""
+        return self.of_class[label - 1] if self.of_class else tuple(range(len(self.names)))
+
 
 @dataclass
 class Dataset:

@@ -1,4 +1,6 @@
 """Finds data sets by name: registered ones, and folders below DATA.BASEDIR in the format of COCO or of VOC."""
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Sequence
 
@@ -7,7 +9,7 @@ from common import UserError
 from data.coco import load_coco
 from data.coco_files import has_coco
 from data.flat_records import FlatRecords
-from data.records import Dataset
+from data.records import Dataset, Skeleton
 from data.visual_genome import VISUAL_GENOME_NAMES, load_visual_genome
 from data.voc import VOC_NAMES, is_voc_folder, load_voc, load_voc_folder
 
@@ -87,6 +89,15 @@ def fill_categories(cfg, datasets: list[Dataset], may_be_fewer: bool = False):
     if (known, tuple(cfg.DATA.CATEGORY_IDS)) != (dataset.class_names, dataset.category_ids):
         cfg.DATA.CLASS_NAMES = dataset.class_names
         cfg.DATA.CATEGORY_IDS = dataset.category_ids
+
+
+def skeleton_of(cfg) -> Skeleton | None:
+    """Returns: the keypoints of a config, None without MODE_KEYPOINT"""
+    if not cfg.MODE_KEYPOINT:
+        return None
+    # a config.json has lists
+    return Skeleton(tuple(cfg.DATA.KEYPOINT_NAMES), tuple(map(tuple, cfg.DATA.KEYPOINT_EDGES)),
+                    tuple(map(tuple, cfg.DATA.KEYPOINTS_OF_CLASS)))
 
 
 def _parts(name):

@@ -1,6 +1,7 @@
 """From images to detections: resized, through the network, and back to the images' own pixels."""
 import numpy as np
 
+import data
 from data.batch import pad_batch
 from data.images import resize_image, resize_shape
 from inference.detections import Detections
@@ -12,7 +13,7 @@ def resize(image, cfg):
     return resize_image(image, height, width)
 
 
-def detect_resized(predict, resized, sizes, class_names):
+def detect_resized(predict, resized, sizes, cfg):
     """
     The network on some images, which go through it together.
 
@@ -20,24 +21,27 @@ def detect_resized(predict, resized, sizes, class_names):
         predict (callable): of `inference.predictor.load_predictor`
         resized (list): of uint8 (h, w, 3), as the network wants them
         sizes (list): of (height, width), the images' own
+        cfg: DATA, of the classes and keypoints
 
     Returns:
         list[Detections], in the images' own pixels
     """
-    boxes, scores, labels, image_index, mask_probs = predict(*pad_batch(resized))
+    found = predict(*pad_batch(resized))
+    class_names, skeleton = tuple(cfg.DATA.CLASS_NAMES), data.skeleton_of(cfg)
     results = []
     for i, (image, (height, width)) in enumerate(zip(resized, sizes)):
-        indices = np.flatnonzero(image_index == i)
+        indices = np.flatnonzero(found.image_index == i)
         # rounding the resized shape gives each axis a scale of its own
         scale = np.array([width / image.shape[1], height / image.shape[0]] * 2, dtype=np.float32)
-        own_boxes = np.clip(boxes[indices] * scale, 0, np.array([width, height] * 2, dtype=np.float32))
+        own_boxes = np.clip(found.boxes[indices] * scale, 0, np.array([width, height] * 2, dtype=np.float32))
         x1, y1, x2, y2 = own_boxes.T
         # written so that a NaN is dropped too
-        good = (x2 > x1) & (y2 > y1) & np.isfinite(scores[indices])
+        good = (x2 > x1) & (y2 > y1) & np.isfinite(found.scores[indices])
         indices = indices[good]
         results.append(Detections(
-            boxes=own_boxes[good], scores=scores[indices], labels=labels[indices], height=height, width=width,
-            mask_probs=None if mask_probs is None else mask_probs[indices], class_names=class_names))
+            boxes=own_boxes[good], scores=found.scores[indices], labels=found.labels[indices], height=height,
+            width=width, mask_probs=None if found.masks is None else found.masks[indices], class_names=class_names,
+            keypoint_logits=None if found.keypoints is None else found.keypoints[indices], skeleton=skeleton))
     return results
 
 
@@ -48,10 +52,10 @@ def detect_batch(predict, images, cfg):
     Args:
         predict (callable): of `inference.predictor.load_predictor`
         images (list): of uint8 (h, w, 3), BGR, of any sizes
-        cfg: PREPROC and DATA.CLASS_NAMES
+        cfg: PREPROC and DATA
 
     Returns:
         list[Detections], one for each image, in its own pixels
     """
     resized = [resize(image, cfg) for image in images]
-    return detect_resized(predict, resized, [image.shape[:2] for image in images], tuple(cfg.DATA.CLASS_NAMES))
+    return detect_resized(predict, resized, [image.shape[:2] for image in images], cfg)

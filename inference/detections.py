@@ -6,6 +6,9 @@ from typing import Any, Optional
 
 import numpy as np
 
+from data.coco_rules import KEYPOINT_SHIFT
+from data.records import Skeleton
+from inference.keypoints import decode_keypoints, keypoint_scores
 from inference.masks import encode_mask, paste_mask
 
 
@@ -19,9 +22,13 @@ class Detections:
         scores: float32 (N,), in 0..1
         labels: int (N,), in 1..len(class_names)
         masks: bool (N, height, width), or None where the model has no masks; made of `mask_probs` when first asked for
+        keypoints: float32 (N, K, 3), x and y in pixels, and a score in 0..1; zeros for those that an object's class
+            lacks; None where the model has no keypoints; made of `keypoint_logits` when first asked for
         class_names: of the labels 1..
         height, width: of the image, in pixels
         mask_probs: float32 (N, m, m), probabilities on a grid that spans the box, or None
+        keypoint_logits: float32 (N, h, w, K), logits of places on such a grid, or None
+        skeleton: the names of the K keypoints, which of them lines join, and which each class has; or None
     """
 
     boxes: np.ndarray
@@ -31,6 +38,8 @@ class Detections:
     width: int
     mask_probs: Optional[np.ndarray] = None
     class_names: tuple[str, ...] = ()
+    keypoint_logits: Optional[np.ndarray] = None
+    skeleton: Optional[Skeleton] = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -39,7 +48,8 @@ class Detections:
         """Returns: those that `index`, a NumPy index of the first dimension, picks"""
         return dataclasses.replace(
             self, boxes=self.boxes[index], scores=self.scores[index], labels=self.labels[index],
-            mask_probs=None if self.mask_probs is None else self.mask_probs[index])
+            mask_probs=None if self.mask_probs is None else self.mask_probs[index],
+            keypoint_logits=None if self.keypoint_logits is None else self.keypoint_logits[index])
 
     @functools.cached_property
     def masks(self) -> Optional[np.ndarray]:
@@ -51,6 +61,19 @@ class Detections:
             crop, x, y = paste_mask(probs, box, self.height, self.width)
             mask[y:y + crop.shape[0], x:x + crop.shape[1]] = crop
         return masks
+
+    @functools.cached_property
+    def keypoints(self) -> Optional[np.ndarray]:
+        """float32 (N, K, 3), x, y and score, or None where the model has no keypoints"""
+        if self.keypoint_logits is None:
+            return None
+        points, logits = decode_keypoints(self.keypoint_logits, self.boxes)
+        scores = keypoint_scores(self.keypoint_logits, logits)
+        keypoints = np.zeros((*scores.shape, 3), dtype=np.float32)
+        for i, label in enumerate(self.labels.tolist()):
+            own = list(self.skeleton.of_label(label))
+            keypoints[i, own, :2], keypoints[i, own, 2] = points[i, own], scores[i, own]
+        return keypoints
 
     def rles(self) -> list[dict]:
         """Returns: the N run-length encoded masks, as `encode_mask` gives them"""
@@ -67,9 +90,11 @@ def detections_to_coco(image_id: Any, detections: Detections, category_ids: Sequ
         class_names: also write the class's name, as "category"
 
     Returns:
-        COCO results with bbox [x, y, w, h] in pixels, and segmentation if there are masks
+        COCO results with bbox [x, y, w, h] in pixels, segmentation if there are masks, and keypoints if there are any:
+        for each that the class has, x and y as COCO counts, from the centre of the first pixel, and its score
     """
     segmentations = None if detections.mask_probs is None else detections.rles()
+    keypoints = None if detections.keypoint_logits is None else detections.keypoints.tolist()
     results = []
     for i, ((x1, y1, x2, y2), score, label) in enumerate(zip(
             detections.boxes.tolist(), detections.scores.tolist(), detections.labels.tolist())):
@@ -80,5 +105,12 @@ def detections_to_coco(image_id: Any, detections: Detections, category_ids: Sequ
         result["score"] = round(score, 5)
         if segmentations is not None:
             result["segmentation"] = segmentations[i]
+        if keypoints is not None and (own := detections.skeleton.of_label(label)):
+            result["keypoints"] = _keypoints_to_coco([keypoints[i][k] for k in own])
         results.append(result)
     return results
+
+
+def _keypoints_to_coco(keypoints):
+    return [number for x, y, score in keypoints
+            for number in (round(x - KEYPOINT_SHIFT, 3), round(y - KEYPOINT_SHIFT, 3), round(score, 5))]

@@ -1,8 +1,10 @@
 """The network as a function from images to detections."""
 import queue
+from typing import NamedTuple, Optional
 
 import common
 
+import numpy as np
 import tensorflow as tf
 from tensorpack import tfv1
 
@@ -10,6 +12,27 @@ import distributed
 from inference.frozen import freeze, is_fused
 from inference.graph_cache import freeze_cached
 from modeling.generalized_rcnn import GeneralizedRCNN
+
+
+class NetworkOutput(NamedTuple):
+    """
+    The D detections of a batch, in flat lists; those of an image stand together by falling score.
+
+    Attributes:
+        boxes: float32 (D, 4), in pixels, clipped to their images
+        scores: float32 (D,), in 0..1
+        labels: int (D,), in 1..
+        image_index: int (D,), of the image in the batch
+        masks: float32 (D, m, m), probabilities on a grid that spans the box; None where the model has no masks
+        keypoints: float32 (D, h, w, K), logits of places on such a grid; None where the model has no keypoints
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    image_index: np.ndarray
+    masks: Optional[np.ndarray] = None
+    keypoints: Optional[np.ndarray] = None
 
 
 def load_predictor(cfg, weights_path):
@@ -63,7 +86,7 @@ class Predictor:
             scope = f"device{i}/" if i else ""
             fetches, feeds = ([graph.get_tensor_by_name(f"{scope}{name}:0") for name in names]
                               for names in (outputs, ("images", "image_sizes")))
-            self._free.put(as_predict_function(self.sess.make_callable(fetches, feeds)))
+            self._free.put(as_predict_function(self.sess.make_callable(fetches, feeds), outputs))
 
     def __call__(self, images, image_sizes):
         predict = self._free.get()
@@ -73,17 +96,17 @@ class Predictor:
             self._free.put(predict)
 
 
-def as_predict_function(predictor):
+def as_predict_function(predictor, outputs):
     """
     Args:
-        predictor (callable): a tensorpack predictor of `GeneralizedRCNN.output_names`
+        predictor (callable): a tensorpack predictor of these outputs
+        outputs (list[str]): of `GeneralizedRCNN.output_names`
 
     Returns:
-        callable from images uint8 (B, H, W, 3) and image_sizes int32 (B, 2) to flat lists over the batch: boxes (D, 4)
-        in pixels, clipped to their images; scores (D,); labels (D,) in 1..; image_index (D,); masks (D, m, m) in
-        0..1, or None. The detections of an image stand together by falling score.
+        callable from images uint8 (B, H, W, 3) and image_sizes int32 (B, 2) to NetworkOutput
     """
+    names = [name.rpartition("/")[2] for name in outputs]
+
     def predict(images, image_sizes):
-        boxes, scores, labels, image_index, *masks = predictor(images, image_sizes)
-        return boxes, scores, labels, image_index, masks[0] if masks else None
+        return NetworkOutput(**dict(zip(names, predictor(images, image_sizes))))
     return predict

@@ -12,7 +12,7 @@ import distributed
 from inference.detect import detect_resized, resize
 
 NUM_READERS = 4    # threads that read and resize images ahead of the network
-NUM_WRITERS = 4    # threads that encode masks and draw behind it
+NUM_WRITERS = 4    # threads that encode masks, find keypoints and draw behind it
 
 
 def _ahead(function, items, num_threads, lookahead):
@@ -50,7 +50,7 @@ def detect_stream(predict, items, cfg, load, finish):
     Args:
         predict (callable): of `inference.predictor.load_predictor`
         items (iterable): that stand for images, of any kind
-        cfg: PREPROC, TEST and DATA.CLASS_NAMES
+        cfg: PREPROC, TEST and DATA
         load (callable): from an item to its image, uint8 (h, w, 3); may raise UserError
         finish (callable): from an item, its image and its Detections to a result; may raise UserError
 
@@ -67,7 +67,7 @@ def detect_stream(predict, items, cfg, load, finish):
     def detect(batch):
         loaded = [(image, resized) for _, image, resized in batch if resized is not None]
         detections = iter(detect_resized(predict, [resized for _, resized in loaded],
-                                         [image.shape[:2] for image, _ in loaded], class_names) if loaded else ())
+                                         [image.shape[:2] for image, _ in loaded], cfg) if loaded else ())
         return [(item, image, None if resized is None else next(detections)) for item, image, resized in batch]
 
     def end(detected):
@@ -79,7 +79,7 @@ def detect_stream(predict, items, cfg, load, finish):
         except UserError as e:
             return item, e
 
-    size, class_names = cfg.TEST.IMS_PER_BATCH, tuple(cfg.DATA.CLASS_NAMES)
+    size = cfg.TEST.IMS_PER_BATCH
     num_networks = getattr(predict, "num_devices", 1)
     loaded = _ahead(read, items, NUM_READERS, size * num_networks + NUM_READERS)
     detected = _ahead(detect, batches(loaded, size), num_networks, num_networks)

@@ -18,6 +18,7 @@ import pytest
 import tabulate
 
 import mutants_of_data
+import mutants_of_results
 import mutants_table
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -41,8 +42,8 @@ class Mutant(NamedTuple):
     tests: str
 
 
-MUTANTS = [Mutant(path, *fields) for path, breaks in {**mutants_table.BREAKS, **mutants_of_data.BREAKS}.items()
-           for fields in breaks]
+BREAKS = {**mutants_table.BREAKS, **mutants_of_data.BREAKS, **mutants_of_results.BREAKS}
+MUTANTS = [Mutant(path, *fields) for path, breaks in BREAKS.items() for fields in breaks]
 
 
 def broken(mutant, tree):

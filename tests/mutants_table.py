@@ -243,8 +243,8 @@ BREAKS = {
         ("scale = np.array([width / image.shape[1], height / image.shape[0]] * 2, dtype=np.float32)",
          "scale = np.array([height / image.shape[0], width / image.shape[1]] * 2, dtype=np.float32)",
          "tests/inference/test_detect.py"),
-        ("good = (x2 > x1) & (y2 > y1) & np.isfinite(scores[indices])",
-         "good = np.isfinite(scores[indices])",
+        ("good = (x2 > x1) & (y2 > y1) & np.isfinite(found.scores[indices])",
+         "good = np.isfinite(found.scores[indices])",
          "tests/inference/test_detect.py")],
     "inference/stream.py": [
         ("pending.append(pool.submit(function, item))",

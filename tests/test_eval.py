@@ -12,6 +12,7 @@ import pytest
 import eval as evaluation
 from coco_truth import load, make_truth
 from fake_network import fake_predict
+from inference.predictor import NetworkOutput
 from inference.results import ResultsFile
 
 
@@ -46,7 +47,7 @@ def test_a_data_sets_results_come_in_its_order_with_any_batch_size(tmp_path, sma
         heights = images[:, 0, 0, 0].astype(np.float32) + 1
         n = len(images)
         boxes = np.stack([np.zeros(n), np.zeros(n), np.full(n, 9), heights * 1.5], axis=1).astype(np.float32)
-        return boxes, np.ones(n, np.float32), np.ones(n, int), np.arange(n), None
+        return NetworkOutput(boxes, np.ones(n, np.float32), np.ones(n, int), np.arange(n))
 
     results = predict_all(predict, dataset, small_config)
     assert [r["image_id"] for r in results] == [100, 101, 102, 103, 104]
@@ -60,7 +61,7 @@ def test_what_a_data_set_has_no_class_for_is_left_out_and_others_have_its_ids(tm
 
     def predict(images, image_sizes):
         boxes = np.float32([[0, 0, 9, 9], [0, 0, 8, 8]])
-        return boxes, np.float32([0.9, 0.8]), np.int32([1, 2]), np.zeros(2, np.int32), None
+        return NetworkOutput(boxes, np.float32([0.9, 0.8]), np.int32([1, 2]), np.zeros(2, np.int32))
 
     (result,) = predict_all(predict, dataset, small_config)
     assert (result["category_id"], result["score"]) == (first_id, 0.8)

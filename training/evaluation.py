@@ -36,9 +36,9 @@ class Evaluation(Callback):
 
     def _setup_graph(self):
         network = self.model.network
-        device = 0 if common.visible_gpus() else -1
-        self._predict_all = as_predict_function(self.trainer.get_predictor(
-            network.input_names, network.output_names(), device=device))
+        outputs, device = network.output_names(), 0 if common.visible_gpus() else -1
+        self._predict_all = as_predict_function(
+            self.trainer.get_predictor(network.input_names, outputs, device=device), outputs)
 
     def _predict(self, *inputs):
         # in a thread of its own, from where the training cannot be ended

@@ -117,11 +117,11 @@ def test_what_is_ranked_is_in_float32(lower):
 def test_bfloat16_finds_about_the_same(make_config, variables, cfg, path):
     """Where this CPU computes it, and in float32 elsewhere"""
     words = ["TEST.RESULT_SCORE_THRESH=0.3", "TEST.RESULTS_PER_IM=20", "TEST.PRECISION=bfloat16"]
-    boxes, scores, labels, image_index, masks = load_predictor(make_config(*words), path)(*pad_batch(IMAGES))
+    found = load_predictor(make_config(*words), path)(*pad_batch(IMAGES))
     expected = variables[0].detect(IMAGES)
-    assert abs(len(boxes) - len(expected["boxes"])) <= 4 and masks.dtype == np.float32
+    assert abs(len(found.boxes) - len(expected["boxes"])) <= 4 and found.masks.dtype == np.float32
     # 8 bits between all layers of a network of random weights; oneDNN's kernels are up to 0.032 away
-    np.testing.assert_allclose(np.sort(scores)[-5:], np.sort(expected["scores"])[-5:], atol=0.04)
+    np.testing.assert_allclose(np.sort(found.scores)[-5:], np.sort(expected["scores"])[-5:], atol=0.04)
 
 
 def test_several_devices_find_the_same_and_work_at_once(cfg, graph_def, variables):

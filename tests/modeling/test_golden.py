@@ -100,8 +100,9 @@ def test_class_scores_of_proposals_are_those_of_the_recorded_model(recorded, alo
 def among_others(golden_model, name, image):
     """What the network says about the recorded image among others: one wider, and, where it is quick, one taller."""
     images = [cv2.resize(image, (480, 200)), image, cv2.resize(image, (150, 400))[::-1]]
-    boxes, scores, labels, image_index, masks = golden_model(*pad_batch(images if name == "R50-FPN" else images[:2]))
-    return {i: [x[image_index == i] for x in (boxes, scores, labels, masks)] for i in set(image_index)}
+    found = golden_model(*pad_batch(images if name == "R50-FPN" else images[:2]))
+    return {i: [x[found.image_index == i] for x in (found.boxes, found.scores, found.labels, found.masks)]
+            for i in set(found.image_index)}
 
 
 def test_an_image_has_the_same_detections_alone_and_among_others(alone, among_others):

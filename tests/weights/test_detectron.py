@@ -111,7 +111,7 @@ def test_a_network_detects_the_same_with_an_npz_and_with_a_pkl(network, tmp_path
     cfg, weights, expected = network
     found = detect(cfg, WRITERS[project](str(tmp_path / "w.pkl"), weights, blocks=(1, 1, 1, 1)))
     assert len(found[0]) == len(expected[0]) > 20
-    for array, expected_array in zip(found, expected):    # boxes, scores, labels, images, masks
+    for array, expected_array in zip(found[:5], expected):    # boxes, scores, labels, images, masks
         np.testing.assert_allclose(array, expected_array, rtol=1e-5, atol=1e-5)
 
 

@@ -1,0 +1,20 @@
+"""The same as `mutants_table` has, of what becomes of the network's outputs."""
+
+BREAKS = {
+    "inference/keypoints.py": [
+        ("CUBIC = -0.75         # coefficient of the cubic kernel: OpenCV's and torch's",
+         "CUBIC = -0.5",
+         "tests/inference/test_keypoints.py"),
+        ("OVERSHOOT = ((1 - CUBIC / 2) ** 2 - 1) / 2",
+         "OVERSHOOT = 0",
+         "tests/inference/test_keypoints.py"),
+        ("points[i, :, 1] = y1 + (rows + 0.5) * (height / math.ceil(height))",
+         "points[i, :, 1] = y1 + (rows + 0.5)",
+         "tests/inference/test_keypoints.py")],
+    "inference/detections.py": [
+        ("for number in (round(x - KEYPOINT_SHIFT, 3), round(y - KEYPOINT_SHIFT, 3), round(score, 5))]",
+         "for number in (round(x, 3), round(y, 3), round(score, 5))]",
+         "tests/inference/test_detect.py"),
+        ("own = list(self.skeleton.of_label(label))",
+         "own = list(range(scores.shape[1]))",
+         "tests/inference/test_detect.py")]}
