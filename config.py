@@ -62,6 +62,7 @@ _C.TRAIN.LR_SCHEDULE = (120000, 160000, 180000)    # steps: falls tenfold at all
 _C.TRAIN.STEPS_PER_EPOCH = 500         # an epoch is a number of steps, not a pass over the data
 _C.TRAIN.MOMENTUM = 0.9                # of SGD
 _C.TRAIN.WEIGHT_DECAY = 1e-4           # of the kernels that are trained, not of biases and norms
+_C.TRAIN.WEIGHT_DECAY_BIAS = 0.0       # of the biases
 _C.TRAIN.BIAS_LR_FACTOR = 1.0          # of the learning rate of biases
 _C.TRAIN.GRADIENT_CLIP = 0.0           # largest norm of the whole gradient; 0: no clipping
 _C.TRAIN.EVAL_PERIOD = 50              # epochs between evaluations; there is one at the end too
@@ -105,12 +106,14 @@ _C.RPN.ANCHOR_ROUNDED = False          # their corners to whole pixels, as in to
 _C.RPN.ANCHOR_STEP_BY_SIZE = False     # between cells, by the sizes of batch and feature map, as in torchvision
 _C.RPN.POSITIVE_ANCHOR_THRESH = 0.7    # an anchor with this IoU with an object is foreground
 _C.RPN.NEGATIVE_ANCHOR_THRESH = 0.3    # one with less IoU with all objects is background
+_C.RPN.STRADDLE_THRESH = 0.0           # pixels by which an anchor that is trained may leave the image; -1: any number
 
 # region proposal network ------------------------------------------------------------------------------------------
 _C.RPN.FG_RATIO = 0.5                  # largest share of foreground among the sampled anchors
 _C.RPN.BATCH_PER_IM = 256              # anchors sampled in an image, over all levels
 _C.RPN.MIN_SIZE = 0.0                  # proposals with a shorter edge are dropped
 _C.RPN.LOSS_TYPE = "smooth_l1"         # of the boxes: "smooth_l1" (or "sl1"), "iou", "giou", "diou" or "ciou"
+_C.RPN.SMOOTH_L1_BETA = 1.0 / 9        # up to which smooth L1 is quadratic; 0: L1
 _C.RPN.LOSS_BBOX_WEIGHT = 1.0          # of the loss of the boxes
 _C.RPN.PROPOSAL_NMS_THRESH = 0.7       # IoU beyond which the better proposal suppresses the other
 _C.RPN.CROWD_OVERLAP_THRESH = 0.7      # anchors with this share inside a crowd region are ignored
@@ -124,6 +127,9 @@ _C.RPN.TEST_POST_NMS_TOPK = 1000
 # FPN: proposals of a level before and behind NMS, and of all levels together
 _C.RPN.TRAIN_PER_LEVEL_NMS_TOPK = 2000
 _C.RPN.TEST_PER_LEVEL_NMS_TOPK = 1000
+# of all levels together where these are fewer; 0: as many
+_C.RPN.TRAIN_ALL_LEVELS_TOPK = 0
+_C.RPN.TEST_ALL_LEVELS_TOPK = 0
 
 # box head ---------------------------------------------------------------------------------------------------------
 _C.FRCNN.BATCH_PER_IM = 512            # RoIs sampled in an image
@@ -131,6 +137,7 @@ _C.FRCNN.BBOX_REG_WEIGHTS = (10.0, 10.0, 5.0, 5.0)    # factors of the regressio
 _C.FRCNN.FG_THRESH = 0.5               # an RoI with this IoU with an object is foreground
 _C.FRCNN.FG_RATIO = 0.25               # largest share of foreground among the sampled RoIs
 _C.FRCNN.LOSS_TYPE = "smooth_l1"       # as RPN.LOSS_TYPE
+_C.FRCNN.SMOOTH_L1_BETA = 0.0          # as RPN.SMOOTH_L1_BETA
 _C.FRCNN.LOSS_BBOX_WEIGHT = 1.0        # of the loss of the boxes, in each stage of a cascade too
 _C.FRCNN.MAX_BOX_GROWTH = 0.0          # largest factor from anchor or RoI to box; 0: PREPROC.MAX_SIZE / 16
 # pooling of RoIs, of all heads

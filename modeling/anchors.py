@@ -49,11 +49,13 @@ class AnchorThresholds(NamedTuple):
     Attributes:
         positive, negative (float): IoU from which on an anchor is positive, below which it is negative
         crowd (float): share of an anchor inside a crowd region from which on it is not negative
+        straddle (float): pixels by which it may leave the image; negative: any number
     """
 
     positive: float
     negative: float
     crowd: float
+    straddle: float = 0.0
 
 
 class AnchorLabels(NamedTuple):
@@ -71,7 +73,7 @@ def label_anchors(anchors, exists, gt, image_sizes, thresholds):
     """
     An anchor is positive when its IoU with some box is at least the positive threshold, or when no other anchor
     overlaps some box more; negative when its IoU is below the negative threshold with all boxes; else neither. Anchors
-    that leave the image are neither, and so are negative ones that lie in a crowd region.
+    that leave the image too far are neither, and so are negative ones that lie in a crowd region.
 
     Args:
         anchors: (A, 4)
@@ -83,8 +85,9 @@ def label_anchors(anchors, exists, gt, image_sizes, thresholds):
     Returns:
         AnchorLabels
     """
-    limits = tf.cast(image_sizes, tf.float32)[:, None]
-    inside = (exists & tf.reduce_all(anchors[None, :, :2] >= 0, axis=-1)
+    straddle = thresholds.straddle if thresholds.straddle >= 0 else float("inf")
+    limits = tf.cast(image_sizes, tf.float32)[:, None] + straddle
+    inside = (exists & tf.reduce_all(anchors[None, :, :2] >= -straddle, axis=-1)
               & (anchors[None, :, 2] <= limits[..., 1]) & (anchors[None, :, 3] <= limits[..., 0]))
     overlaps = _overlaps(anchors, inside, gt)
     positive = (overlaps.best_iou >= thresholds.positive) | overlaps.is_best_of_box

@@ -11,9 +11,6 @@ from modeling.layers import head_conv
 from modeling.losses import mean_over
 from modeling.structures import Detections
 
-# the deltas are scaled by weights of 10, which leaves no use for a quadratic part
-SMOOTH_L1_BETA = 0.0
-
 
 def fastrcnn_2fc_head(features, dim, dropout_seed=None):
     """

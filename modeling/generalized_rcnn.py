@@ -74,8 +74,8 @@ class GeneralizedRCNN:
         self.num_classes = cfg.DATA.NUM_CATEGORY + 1
         # by default, no box grows beyond what makes the largest image of 16 pixels
         max_log_scale = math.log(cfg.FRCNN.MAX_BOX_GROWTH or cfg.PREPROC.MAX_SIZE / 16.0)
-        self.rpn_loss = BoxLoss(cfg.RPN.LOSS_TYPE, box_ops.BoxCoder(max_log_scale=max_log_scale), rpn.SMOOTH_L1_BETA,
-                                cfg.RPN.LOSS_BBOX_WEIGHT)
+        self.rpn_loss = BoxLoss(cfg.RPN.LOSS_TYPE, box_ops.BoxCoder(max_log_scale=max_log_scale),
+                                cfg.RPN.SMOOTH_L1_BETA, cfg.RPN.LOSS_BBOX_WEIGHT)
         self.box_stages = _box_stages(cfg, self.architecture.outputs_scope, max_log_scale)
 
     def losses(self, images, image_sizes, seeds, gt):
@@ -214,7 +214,8 @@ class GeneralizedRCNN:
         with tf.name_scope("rpn_losses"):
             level = rpn.join_levels(levels)
             thresholds = AnchorThresholds(
-                cfg.POSITIVE_ANCHOR_THRESH, cfg.NEGATIVE_ANCHOR_THRESH, cfg.CROWD_OVERLAP_THRESH)
+                cfg.POSITIVE_ANCHOR_THRESH, cfg.NEGATIVE_ANCHOR_THRESH, cfg.CROWD_OVERLAP_THRESH,
+                cfg.STRADDLE_THRESH)
             anchor_labels = label_anchors(level.anchors, level.inside, gt, image_sizes, thresholds)
             return rpn.rpn_losses(level, anchor_labels, gt, _stream(seeds, 0),
                                   Sampling(cfg.BATCH_PER_IM, cfg.FG_RATIO), self.rpn_loss)
@@ -346,7 +347,7 @@ class GeneralizedRCNN:
 def _box_stages(cfg, outputs_scope, max_log_scale):
     """Returns: list[BoxStage]"""
     def loss(kind, reg_weights):
-        return BoxLoss(kind, box_ops.BoxCoder(reg_weights, max_log_scale), box_head.SMOOTH_L1_BETA,
+        return BoxLoss(kind, box_ops.BoxCoder(reg_weights, max_log_scale), cfg.FRCNN.SMOOTH_L1_BETA,
                        cfg.FRCNN.LOSS_BBOX_WEIGHT)
 
     if not cfg.FPN.CASCADE:
@@ -367,10 +368,15 @@ def _proposal_limits(cfg, phase):
     Returns:
         ProposalLimits of all levels together, and of each
     """
+    def topk(limit):
+        return getattr(cfg, f"{phase}_{limit}_TOPK")
+
     def limits(pre_nms, post_nms):
-        return rpn.ProposalLimits(getattr(cfg, f"{phase}_{pre_nms}_TOPK"), getattr(cfg, f"{phase}_{post_nms}_TOPK"),
-                                  cfg.PROPOSAL_NMS_THRESH, cfg.MIN_SIZE)
-    return limits("PRE_NMS", "POST_NMS"), limits("PER_LEVEL_NMS", "PER_LEVEL_NMS")
+        return rpn.ProposalLimits(pre_nms, post_nms, cfg.PROPOSAL_NMS_THRESH, cfg.MIN_SIZE)
+
+    level = topk("PER_LEVEL_NMS")
+    # none beyond the limit of all levels is among the best of all
+    return limits(topk("PRE_NMS"), topk("POST_NMS")), limits(level, min(topk("ALL_LEVELS") or level, level))
 
 
 def _stream(seeds, index):

@@ -11,9 +11,6 @@ from modeling.losses import mean_over
 from modeling.sampling import flatten_drawn, sample_fg_bg
 from modeling.structures import Proposals
 
-# Detectron's, for regression targets that are not scaled by weights
-SMOOTH_L1_BETA = 1.0 / 9
-
 
 class Level(NamedTuple):
     """

@@ -72,7 +72,8 @@ def _check_network(flat):
     _check(len(flat["RPN.ANCHOR_RATIOS"]) > 0 and min(flat["RPN.ANCHOR_RATIOS"]) > 0,
            f"RPN.ANCHOR_RATIOS={flat['RPN.ANCHOR_RATIOS']} must be positive numbers, at least one")
     _check_range(flat, "RPN.NUM_CONVS", 1)
-    _check_range(flat, "FRCNN.MAX_BOX_GROWTH BACKBONE.NORM_EPSILON", 0)
+    _check_range(flat, "FRCNN.MAX_BOX_GROWTH BACKBONE.NORM_EPSILON RPN.TRAIN_ALL_LEVELS_TOPK "
+                       "RPN.TEST_ALL_LEVELS_TOPK", 0)
 
     _check_range(flat, "TEST.IMS_PER_BATCH TEST.RESULTS_PER_IM RPN.BATCH_PER_IM FRCNN.BATCH_PER_IM "
                        "RPN.TRAIN_PRE_NMS_TOPK RPN.TRAIN_POST_NMS_TOPK RPN.TEST_PRE_NMS_TOPK RPN.TEST_POST_NMS_TOPK "
@@ -160,7 +161,7 @@ def _check_keypoint_head(flat):
 def _check_losses(flat):
     for key in ("RPN.LOSS_TYPE", "FRCNN.LOSS_TYPE", "CASCADE.LOSS_TYPE"):
         _check_choice(flat, key, ["smooth_l1", "sl1", "iou", "giou", "diou", "ciou"])
-    _check_range(flat, "RPN.LOSS_BBOX_WEIGHT FRCNN.LOSS_BBOX_WEIGHT", 0)
+    _check_range(flat, "RPN.LOSS_BBOX_WEIGHT FRCNN.LOSS_BBOX_WEIGHT RPN.SMOOTH_L1_BETA FRCNN.SMOOTH_L1_BETA", 0)
 
 
 def _check_images(flat, is_training):
@@ -215,4 +216,4 @@ def _check_training(flat):
     _check_range(flat, "TRAIN.IMS_PER_GPU TRAIN.STEPS_PER_EPOCH TRAIN.EVAL_PERIOD TRAIN.CHECKPOINT_PERIOD "
                        "TRAIN.MAX_TO_KEEP DATA.VG_NUM_CLASSES", 1)
     _check_range(flat, "TRAIN.NUM_GPUS TRAIN.WARMUP TRAIN.CHECKPOINT_MINUTES TRAIN.SEED TRAIN.BIAS_LR_FACTOR "
-                       "DATA.NUM_WORKERS", 0)
+                       "TRAIN.WEIGHT_DECAY TRAIN.WEIGHT_DECAY_BIAS DATA.NUM_WORKERS", 0)

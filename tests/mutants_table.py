@@ -323,8 +323,8 @@ BREAKS = {
          "os.rename(partial, path + '.new')",
          "tests/inference/test_results.py -k json_file")],
     "training/model.py": [
-        ('weight_decay = regularize_cost(".*/W", l2_regularizer(self.cfg.TRAIN.WEIGHT_DECAY), name="wd_cost")',
-         'weight_decay = regularize_cost(".*/b", l2_regularizer(self.cfg.TRAIN.WEIGHT_DECAY), name="wd_cost")',
+        ('return regularize_cost(".*/W", l2_regularizer(of_kernels), name="wd_cost")',
+         'return regularize_cost(".*/b", l2_regularizer(of_kernels), name="wd_cost")',
          "tests/modeling/test_generalized_rcnn.py -k weight_decay"),
         ("opt = tfv1.train.MomentumOptimizer(rate / steps, cfg.MOMENTUM)",
          "opt = tfv1.train.MomentumOptimizer(rate, cfg.MOMENTUM)",

@@ -49,7 +49,7 @@ class TrainingModel(ModelDesc):
         with cpu_gradients.convolutions():
             losses = self.network.losses(fields.images, fields.image_sizes, fields.seeds,
                                          GroundTruth(fields.gt_boxes, fields.gt_labels, masks, fields.gt_keypoints))
-        weight_decay = regularize_cost(".*/W", l2_regularizer(self.cfg.TRAIN.WEIGHT_DECAY), name="wd_cost")
+        weight_decay = _weight_decay(self.cfg.TRAIN.WEIGHT_DECAY, self.cfg.TRAIN.WEIGHT_DECAY_BIAS)
         costs = [tf.identity(losses[name], name=name) for name in self.network.loss_names()] + [weight_decay]
         total_cost = tf.add_n(costs, name="total_cost")
         add_moving_summary(*costs, total_cost)
@@ -70,3 +70,11 @@ class TrainingModel(ModelDesc):
             opt = optimizer.apply_grad_processors(opt, [GlobalNormClip(cfg.GRADIENT_CLIP * steps)])
         opt = AccumulatedOptimizer(opt, steps) if steps > 1 else opt
         return LossScaledOptimizer(opt) if cfg.PRECISION == "float16" else opt
+
+
+def _weight_decay(of_kernels, of_biases):
+    """Returns: scalar, the decay of the trained kernels and biases, in the graph as wd_cost"""
+    if of_biases == 0:
+        return regularize_cost(".*/W", l2_regularizer(of_kernels), name="wd_cost")
+    return tf.add(regularize_cost(".*/W", l2_regularizer(of_kernels), name="wd_kernels"),
+                  regularize_cost(".*/b$", l2_regularizer(of_biases), name="wd_biases"), name="wd_cost")

@@ -86,9 +86,9 @@ def label_by_loops(anchors, gt_boxes, gt_labels, height, width):
     return labels, best
 
 
-def label(anchors, gt_boxes, gt_labels, sizes, exists=None):
+def label(anchors, gt_boxes, gt_labels, sizes, exists=None, straddle=0.0):
     exists = np.ones((len(gt_labels), len(anchors)), bool) if exists is None else exists
-    thresholds = AnchorThresholds(POSITIVE, NEGATIVE, CROWD)
+    thresholds = AnchorThresholds(POSITIVE, NEGATIVE, CROWD, straddle)
     return run(lambda a, box, label, s: label_anchors(a, tf.constant(exists), GroundTruth(box, label), s, thresholds),
                np.float32(anchors), np.float32(gt_boxes), np.int32(gt_labels), np.int32(sizes))
 
@@ -176,6 +176,13 @@ def test_anchors_that_leave_the_image_are_neither():
     box = (60, 60, 80, 80)
     anchors = [(60, 60, 80, 80), (60, 60, 81, 80), (60, 60, 80, 81), (-1, 0, 20, 20), (0, -1, 20, 20)]
     assert label_one(anchors, [box], [1], size=(80, 80))[0] == [1, -1, -1, -1, -1]
+
+
+@pytest.mark.parametrize("straddle, expected", [(0.0, [0, -1, -1]), (5.0, [0, 0, -1]), (-1.0, [0, 0, 0])])
+def test_anchors_may_leave_the_image_as_far_as_a_key_says(straddle, expected):
+    anchors = [(0, 0, 20, 20), (-5, 60, 20, 85), (-6, -100, 20, 20)]
+    labels, _ = label(anchors, [[(0, 0, 0, 0)]], [[0]], [(80, 80)], straddle=straddle)
+    assert labels[0].tolist() == expected
 
 
 def test_the_image_size_is_height_then_width():

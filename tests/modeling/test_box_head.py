@@ -7,7 +7,6 @@ import tensorflow as tf
 from graph import gradients, run, tower, variable_shapes
 from modeling import boxes as box_ops
 from modeling.box_head import (
-    SMOOTH_L1_BETA,
     DetectionLimits,
     fastrcnn_2fc_head,
     fastrcnn_4conv1fc_head,
@@ -96,7 +95,7 @@ def losses(logits, deltas, rois=ROIS, labels=LABELS, targets=TARGETS, shares=SHA
 
 def losses_of(logits, deltas, rois, labels, targets, shares, weights=WEIGHTS, loss_type="smooth_l1", weight=1.0):
     rois = RoIs(*map(tf.convert_to_tensor, (rois, np.zeros(0, np.int32), labels)))
-    loss = BoxLoss(loss_type, box_ops.BoxCoder(weights, MAX_LOG_SCALE), SMOOTH_L1_BETA, weight)
+    loss = BoxLoss(loss_type, box_ops.BoxCoder(weights, MAX_LOG_SCALE), beta=0.0, weight=weight)
     return fastrcnn_losses(logits, deltas, rois, targets, shares, loss)
 
 

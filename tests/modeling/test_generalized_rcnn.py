@@ -74,6 +74,31 @@ def test_weight_decay_is_of_the_trainable_weights_only(tiny_training):
     assert tiny_training.losses(OBJECTS)["wd_cost"] == pytest.approx(expected, rel=1e-4)
 
 
+def test_biases_decay_when_a_key_asks_for_it(make_config, make_weight):
+    network = Network(make_config("TRAIN.IMS_PER_GPU=2", "TRAIN.WEIGHT_DECAY=0.02", "TRAIN.WEIGHT_DECAY_BIAS=0.2"),
+                      training=True, weights=make_weight, rewrite=False)
+    with network.graph.as_default():
+        trained = {v.op.name: v for v in tfv1.trainable_variables()}
+    expected = sum({"W": 0.01, "b": 0.1}.get(name.rsplit("/")[-1], 0) * (value ** 2).sum()
+                   for name, value in network.sess.run(trained).items())
+    assert network.losses(OBJECTS)["wd_cost"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_each_smooth_l1_has_a_beta_of_its_own(make_config):
+    network = GeneralizedRCNN(make_config("RPN.SMOOTH_L1_BETA=0.5", "FRCNN.SMOOTH_L1_BETA=0.25", "FPN.CASCADE=True"))
+    assert network.rpn_loss.beta == 0.5
+    assert {stage.loss.beta for stage in network.box_stages} == {0.25}
+
+
+@pytest.mark.parametrize("most, expected", [(0, 30), (12, 12), (40, 30)])
+def test_all_levels_together_may_have_fewer_proposals_than_a_level(make_config, make_weight, most, expected):
+    network = Network(make_config(f"RPN.TEST_ALL_LEVELS_TOPK={most}"), training=False, weights=make_weight,
+                      rewrite=False)
+    best_of_all = [op for op in network.graph.get_operations() if op.type == "TopKV2" and "proposals" in op.name][-1]
+    found = network.run(best_of_all.outputs[0], images=OBJECTS["images"], image_sizes=SIZES)
+    assert found.shape == (2, expected) and np.isfinite(found).all()
+
+
 def test_every_trainable_variable_gets_a_gradient_when_there_are_objects(tiny_training):
     with tiny_training.graph.as_default():
         trainable = {v.op.name for v in tfv1.trainable_variables()}

@@ -9,12 +9,13 @@ from graph import gradients, run, tower, variable_shapes
 from modeling.anchors import AnchorLabels
 from modeling.boxes import BoxCoder
 from modeling.losses import BoxLoss
-from modeling.rpn import SMOOTH_L1_BETA, Level, ProposalLimits, generate_proposals, rpn_head, rpn_losses
+from modeling.rpn import Level, ProposalLimits, generate_proposals, rpn_head, rpn_losses
 from modeling.sampling import Sampling
 from modeling.structures import GroundTruth
 
 CLIP = np.log(1333 / 16)
 CODER = BoxCoder(max_log_scale=CLIP)
+BETA = 1 / 9
 
 
 # head ---------------------------------------------------------------------------------------------------------------
@@ -98,7 +99,7 @@ def rpn_losses_of(logits, deltas, labels, best, gt_boxes, sampling, loss_type, w
     level, gt = Level(tf.constant(ANCHORS), None, logits, deltas), GroundTruth(tf.constant(gt_boxes, tf.float32), None)
     seeds = tf.constant([(1, 2)] * len(labels), tf.int64)
     found = rpn_losses(level, AnchorLabels(tf.constant(labels), tf.constant(best)), gt, seeds, sampling,
-                       BoxLoss(loss_type, CODER, SMOOTH_L1_BETA, weight))
+                       BoxLoss(loss_type, CODER, BETA, weight))
     return found["rpn_label_loss"], found["rpn_box_loss"]
 
 
@@ -121,7 +122,7 @@ def test_perfect_deltas_have_no_box_loss():
 def test_the_box_loss_is_smooth_l1_over_the_positive_anchors():
     deltas = perfect_deltas() + 1.0
     num_positive = (LABELS == 1).sum()
-    np.testing.assert_allclose(losses(np.zeros((2, 6)), deltas)[1], num_positive * 4 * (1 - SMOOTH_L1_BETA / 2) / 16,
+    np.testing.assert_allclose(losses(np.zeros((2, 6)), deltas)[1], num_positive * 4 * (1 - BETA / 2) / 16,
                                rtol=1e-4)
 
 
