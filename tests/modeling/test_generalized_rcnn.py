@@ -184,7 +184,8 @@ def test_a_small_image_gives_the_same_detections_alone_and_among_others(tiny_inf
 
 
 @pytest.mark.parametrize("words", [
-    "MODE_MASK=False MODE_KEYPOINT=True KRCNN.HEAD_DIM=8", "FPN.PROPOSAL_MODE=Joint BACKBONE.NORM=None", "BACKBONE.NORM=GN FPN.NORM=GN",
+    "MODE_MASK=False MODE_KEYPOINT=True KRCNN.HEAD_DIM=8", "FPN.PROPOSAL_MODE=Joint BACKBONE.NORM=None",
+    "BACKBONE.NORM=GN FPN.NORM=GN",
     "FPN.CASCADE=True RPN.NUM_CONVS=2 FPN.NORM=SyncBN",
     "MODE_FPN=False BACKBONE.NORM=GN", "MODE_FPN=False BACKBONE.STRIDE_1X1=True",
     "MODE_FPN=False FRCNN.POOL_SHIFTED=False", "MODE_MASK=False FRCNN.POOLING=RoIPool",
