@@ -14,6 +14,7 @@ import safetensors.numpy
 from config import finalize_configs, new_config
 from data.batch import pad_batch
 from inference.frozen import freeze
+from inference.keypoints import decode_keypoints
 from inference.predictor import Predictor
 from matching import pairwise_iou, share_found
 from modeling.generalized_rcnn import GeneralizedRCNN
@@ -21,9 +22,9 @@ from tiny import ROOT
 
 pytestmark = pytest.mark.slow
 
-MODELS = ["fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"]
-# the models were recorded without weights for COCO, which have another epsilon and less to show
-RECORDED = ["BACKBONE.NORM_EPSILON=1e-5", "TEST.RESULT_SCORE_THRESH=0.01"]
+# and the score threshold that they were recorded with
+MODELS = {"fasterrcnn_resnet50_fpn": 0.01, "maskrcnn_resnet50_fpn": 0.01, "maskrcnn_resnet50_fpn_v2": 0.01,
+          "keypointrcnn_resnet50_fpn": 0.0}
 
 
 def make_state_dict(folder, name):
@@ -42,17 +43,20 @@ def model(request, golden, tmp_path_factory):
     path = str(tmp_path_factory.mktemp("torchvision") / f"{name}.safetensors")
     safetensors.numpy.save_file(make_state_dict(folder, name), path)
     cfg = new_config()
-    cfg.update_args([f"@{ROOT}/configs/torchvision/{name}.cfg", *RECORDED])
+    # they were recorded without weights for COCO, which have another epsilon
+    cfg.update_args([f"@{ROOT}/configs/torchvision/{name}.cfg", "BACKBONE.NORM_EPSILON=1e-5",
+                     f"TEST.RESULT_SCORE_THRESH={MODELS[name]}"])
     finalize_configs(cfg, is_training=False)
     predictor = Predictor(freeze(cfg, path, more_outputs=["proposal_boxes"]), GeneralizedRCNN(cfg).output_names())
     os.remove(path)
     names = {"boxes": "output/boxes", "scores": "output/scores", "labels": "output/labels",
-             "proposals": "proposal_boxes", **({"masks": "output/masks"} if cfg.MODE_MASK else {})}
+             "proposals": "proposal_boxes", **({"masks": "output/masks"} if cfg.MODE_MASK else {}),
+             **({"keypoints": "output/keypoints"} if cfg.MODE_KEYPOINT else {})}
     batch, sizes = pad_batch([cv2.imread(f"{golden}/image.png")])
     ours = predictor.sess.run({key: f"{tensor}:0" for key, tensor in names.items()},
                               {"images:0": batch, "image_sizes:0": sizes})
     recorded = np.load(f"{folder}/{name}.npz")
-    return types.SimpleNamespace(ours=ours, recorded={key: recorded[key] for key in ours})
+    return types.SimpleNamespace(ours=ours, recorded=recorded)
 
 
 def test_detections_are_those_of_the_recorded_model(model):
@@ -66,3 +70,13 @@ def test_proposals_are_those_of_the_recorded_model(model):
     expected, found = model.recorded["proposals"], model.ours["proposals"]
     assert len(found) == len(expected) == 1000
     assert (pairwise_iou(expected, found).max(axis=1) >= 0.99).mean() >= 0.98
+
+
+@pytest.mark.parametrize("model", ["keypointrcnn_resnet50_fpn"], indirect=True)
+def test_keypoints_are_those_of_the_recorded_model(model):
+    boxes = model.ours["boxes"]
+    points, logits = decode_keypoints(model.ours["keypoints"], boxes)
+    match = pairwise_iou(model.recorded["boxes"], boxes).argmax(axis=1)
+    distance = np.abs(points[match] - model.recorded["keypoints"][..., :2]).max(axis=2)
+    assert (distance < 0.5).mean() >= 0.98
+    assert (np.abs(logits[match] - model.recorded["keypoint_scores"]) < 1e-2).mean() >= 0.98
