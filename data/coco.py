@@ -11,10 +11,11 @@ import numpy as np
 from data import coco_cache
 from data.coco_annotations import Known, read_annotations
 from data.coco_files import find, garbage_stays, is_test_set, read_json, refusing_deep
+from data.coco_keypoints import Layout, parse_skeleton
 from data.coco_rules import is_id, is_number
 from data.flat_records import FlatRecords, Images, pack_names
 from data.folders import Folder
-from data.records import Dataset, Skeleton, Skipped, Unusable
+from data.records import Dataset, Skipped, Unusable
 
 # category ids of COCO have gaps: 91 were planned, 80 have boxes and masks
 COCO_CLASSES = {
@@ -63,9 +64,9 @@ def load_coco(basedir: str, name: str, registered: tuple[str, ...] = ()) -> Data
 def _read_dataset(annotation_file, image_dirs):
     stamp, content = coco_cache.stamp_of(annotation_file), read_json(annotation_file)
     class_names, category_ids = _parse_categories(content["categories"], annotation_file)
-    skeleton = _parse_skeleton(content["categories"])
+    skeleton = parse_skeleton(content["categories"])
     images = _parse_images(content.pop("images"), annotation_file, image_dirs)
-    known = Known(images.ids, images.sizes, images.bad_ids, category_ids, len(skeleton.names) if skeleton else 0)
+    known = Known(images.ids, images.sizes, images.bad_ids, category_ids, Layout.of(skeleton, category_ids))
     skipped = Skipped("annotation", annotation_file, len(content["annotations"]))
     object_offsets, objects, parts = read_annotations(content["annotations"], known, skipped)
     skipped.finish()
@@ -93,21 +94,6 @@ def _parse_categories(categories, path):
         raise UserError(f"{path}: \"categories\" is empty; list each class with \"id\" and \"name\"")
     ids = tuple(sorted(names))
     return tuple(names[i] for i in ids), ids
-
-
-def _parse_skeleton(categories):
-    """Returns: Skeleton that all categories have, or None"""
-    skeletons = [_skeleton(category.get("keypoints"), category.get("skeleton")) for category in categories]
-    return skeletons[0] if len(set(skeletons)) == 1 else None
-
-
-def _skeleton(names, edges):
-    """Returns: Skeleton of what a category has, whose edges are pairs of numbers from 1 on; None for no keypoints"""
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        return None
-    pairs = [edge for edge in edges if isinstance(edge, list) and len(edge) == 2] if isinstance(edges, list) else []
-    return Skeleton(tuple(names), tuple((a - 1, b - 1) for a, b in pairs
-                                        if is_id(a) and is_id(b) and 1 <= min(a, b) and max(a, b) <= len(names)))
 
 
 # images -------------------------------------------------------------------------------------------------------------

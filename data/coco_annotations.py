@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data import coco_rules as rules
+from data.coco_keypoints import Layout, list_or_none
 from data.flat_records import Objects, offsets_of
 from data.flat_segmentations import Parts, PartsBuilder
 from data.records import Skipped, Unusable
@@ -33,14 +34,14 @@ class Known(NamedTuple):
         sizes: int (N, 2), height and width
         bad_ids: of images that are left out, with their annotations
         category_ids: ascending
-        num_keypoints: K, 0 where objects have none
+        keypoints: where those of the categories belong
     """
 
     image_ids: np.ndarray
     sizes: np.ndarray
     bad_ids: Collection[int]
     category_ids: Sequence[int]
-    num_keypoints: int = 0
+    keypoints: Layout = Layout(0, {})
 
 
 class _Rows(NamedTuple):
@@ -70,7 +71,7 @@ def read_annotations(annotations: list, known: Known, skipped: Skipped) -> tuple
         block = annotations[first:first + BLOCK]
         annotations[first:first + BLOCK] = [None] * len(block)
         blocks += reader.read(block, first, builder)
-    rows = _join(blocks, known.num_keypoints)
+    rows = _join(blocks, known.keypoints.count)
     order = np.lexsort((rows.positions, rows.images))
     rows = _Rows(*(None if column is None else column[order] for column in rows))
     objects = Objects(rows.bboxes, rows.areas, rows.labels, rows.is_crowd, np.zeros(len(rows.labels), dtype=bool),
@@ -102,7 +103,7 @@ class _Reader:
 
     def read(self, block, first, builder):
         """Returns: list of _Rows of the good annotations of a block, whose first one has the place `first`"""
-        regular, columns = _find_regular(block, self.known.num_keypoints)
+        regular, columns = _find_regular(block, self.known.keypoints)
         rows, is_good = [], np.zeros(len(block), dtype=bool)
         if columns is not None and len(self.sorted_ids):
             good, read = self._read_regular(columns, first + regular, builder)
@@ -174,7 +175,7 @@ class _Reader:
         elif not rules.is_number(area):
             raise Unusable(f"area is {str(area)[:80]}, not a number", "area")
         segmentation = parse_segmentation(annotation.get("segmentation"), height, width)
-        keypoints = rules.parse_keypoints(annotation.get("keypoints"), self.known.num_keypoints, height, width)
+        keypoints = self.known.keypoints.parse(annotation.get("keypoints"), category_id, height, width)
         return bbox, area, self.labels[category_id], bool(is_crowd), keypoints, segmentation
 
 
@@ -191,16 +192,16 @@ class _Columns(NamedTuple):
     keypoints: np.ndarray | None
 
 
-def _find_regular(block, num_keypoints):
+def _find_regular(block, layout):
     """Returns: int (n,), places in the block of annotations of the usual form, and _Columns of these, or None"""
-    columns = _columns(block, num_keypoints)
+    columns = _columns(block, layout)
     if columns is not None:
         return np.arange(len(block)), columns
-    kept = [i for i, annotation in enumerate(block) if _columns([annotation], num_keypoints) is not None]
-    return np.array(kept, dtype=np.int64), _columns([block[i] for i in kept], num_keypoints)
+    kept = [i for i, annotation in enumerate(block) if _columns([annotation], layout) is not None]
+    return np.array(kept, dtype=np.int64), _columns([block[i] for i in kept], layout)
 
 
-def _columns(block, num_keypoints):
+def _columns(block, layout):
     """Returns: _Columns, or None where something has another type than usual"""
     try:
         image_ids, category_ids, bboxes = zip(*map(_REQUIRED, block))
@@ -216,20 +217,9 @@ def _columns(block, num_keypoints):
         missing, known = [area is None for area in areas], [area or 0 for area in areas]
         areas = np.where(missing, bboxes[:, 2] * bboxes[:, 3], np.array(known, dtype=np.float64))
         return _Columns(np.array(image_ids, dtype=np.int64), np.array(category_ids, dtype=np.int64), bboxes, areas,
-                        np.array(crowds, dtype=bool), segmentations, _keypoint_column(block, num_keypoints))
+                        np.array(crowds, dtype=bool), segmentations, layout.column(block))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
-
-
-def _keypoint_column(block, num_keypoints):
-    """Returns: float64 (n, K, 3), or None; raises ValueError"""
-    if not num_keypoints:
-        return None
-    rows = [_list_or_none(annotation.get("keypoints")) or [0] * (3 * num_keypoints) for annotation in block]
-    if not (set(map(len, rows)) == {3 * num_keypoints}
-            and _types(itertools.chain.from_iterable(rows)) <= {int, float}):
-        raise ValueError
-    return np.array(rows, dtype=np.float64).reshape(-1, num_keypoints, 3)
 
 
 def _types(values):
@@ -254,20 +244,13 @@ class _Polygons(NamedTuple):
         return first + np.cumsum(counts) - counts, counts
 
 
-def _list_or_none(value):
-    """Returns: a list, which is empty for None; raises TypeError for others"""
-    if value is not None and type(value) is not list:
-        raise TypeError
-    return value or []
-
-
 def _collect_polygons(segmentations):
     """Returns: _Polygons of what json files have as segmentations"""
     values, lengths, counts = array("d"), array("q"), array("q")
     for segmentation in segmentations:
         num_values, num_polygons = len(values), len(lengths)
         try:
-            for polygon in _list_or_none(segmentation):
+            for polygon in list_or_none(segmentation):
                 values.fromlist(polygon)    # lists of numbers alone
                 lengths.append(len(polygon))
             counts.append(len(lengths) - num_polygons)

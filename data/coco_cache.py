@@ -23,7 +23,7 @@ from data.folders import Folder
 from data.records import Dataset, Skeleton, Skipped, Unusable, are_problems_collected
 from data.segmentation import MAX_REACH, parse_segmentation
 
-VERSION = 1
+VERSION = 2
 MIN_BYTES = 2**22    # of an annotation file; a smaller one is read in no time
 _GROUPS = {"images": Images, "objects": Objects, "parts": Parts}
 
@@ -115,12 +115,12 @@ def _read(path, stamp):
 
 def _make_dataset(annotation_file, image_dirs, meta, groups):
     class_names, category_ids = tuple(map(str, meta["class_names"])), tuple(map(int, meta["category_ids"]))
-    skeleton = meta["skeleton"] and Skeleton(tuple(map(str, meta["skeleton"][0])),
-                                             tuple((int(a), int(b)) for a, b in meta["skeleton"][1]))
+    skeleton = meta["skeleton"] and _make_skeleton(*meta["skeleton"], len(class_names))
     _require(len(class_names) == len(category_ids) > 0, sorted(set(category_ids)) == list(category_ids))
     images, objects, parts = groups.values()
     _check_forms(images, objects, parts, len(skeleton.names) if skeleton else 0)
     _check_values(images, objects, len(class_names))
+    _check_keypoints(objects, skeleton)
     _check_parts(images, objects, parts)
     folder = Folder(image_dirs[meta["folder"]])
     bounds = images.name_offsets.tolist()
@@ -131,6 +131,15 @@ def _make_dataset(annotation_file, image_dirs, meta, groups):
     records = FlatRecords(images._replace(names=paths, name_offsets=offsets), objects, parts)
     return Dataset(annotation_file, class_names, category_ids, annotation_file, records, skeleton=skeleton,
                    has_ground_truth=bool(meta["has_ground_truth"]))
+
+
+def _make_skeleton(names, edges, of_class, num_classes):
+    skeleton = Skeleton(tuple(map(str, names)), tuple((int(a), int(b)) for a, b in edges),
+                        tuple(tuple(map(int, numbers)) for numbers in of_class))
+    known = set(range(len(skeleton.names)))
+    _require(known, len(of_class) in (0, num_classes), *(known.issuperset(edge) for edge in skeleton.edges),
+             *(known.issuperset(own) and len(set(own)) == len(own) for own in skeleton.of_class))
+    return skeleton
 
 
 # rules --------------------------------------------------------------------------------------------------------------
@@ -170,6 +179,15 @@ def _check_values(images, objects, num_classes):
     sizes = np.repeat(images.sizes, np.diff(images.object_offsets), axis=0)
     _require(rules.are_good_boxes(objects.bboxes, sizes).all(),
              rules.are_good_keypoints(objects.keypoints, sizes + 1).all())
+
+
+def _check_keypoints(objects, skeleton):
+    """Raises: ValueError: an object has keypoints that its class lacks"""
+    if skeleton and skeleton.of_class:
+        lacks = np.ones((len(skeleton.of_class), len(skeleton.names)), dtype=bool)
+        for row, own in zip(lacks, skeleton.of_class):
+            row[list(own)] = False
+        _require(not objects.keypoints[lacks[objects.labels - 1]].any())
 
 
 def _check_parts(images, objects, parts):

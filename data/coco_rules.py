@@ -31,15 +31,13 @@ def check_box(bbox: object, height: int, width: int):
         raise Unusable(f"bbox is {bbox}, outside of the image, which is {width} wide and {height} high", "box-outside")
 
 
-def parse_keypoints(values: object, count: int, height: int, width: int) -> np.ndarray | None:
+def parse_keypoints(values: object, count: int, height: int, width: int) -> np.ndarray:
     """
-    Returns: float64 (count, 3), zeros for an object without keypoints; None where `count` is 0
+    Returns: float64 (count, 3), at least one; zeros for an object without keypoints
 
     Raises:
         Unusable
     """
-    if not count:
-        return None
     if values is None or values == []:
         return np.zeros((count, 3))
     if not isinstance(values, list) or len(values) != 3 * count or not all(map(is_number, values)):

@@ -61,11 +61,11 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
     Raises:
         UserError: there is no image to train on, too many objects lack a mask, or a data set has no keypoints
     """
-    skeleton = _training_skeleton(datasets) if cfg.MODE_KEYPOINT else None
+    skeletons = [dataset.require_skeleton() for dataset in datasets] if cfg.MODE_KEYPOINT else [None]
     records = _training_records(cfg, datasets)
     ratios = aspect_ratios(records.sizes)
     mapper = TrainMapper(records, make_policy(cfg.PREPROC), cfg.MRCNN.GT_RESOLUTION if cfg.MODE_MASK else None,
-                         skeleton)
+                         skeletons[0])
     prepare = Replacing(mapper.make_sample, records, ratios)
     batch_size, num_workers = cfg.TRAIN.IMS_PER_GPU, cfg.DATA.NUM_WORKERS
     flow = Order(ratios, cfg.TRAIN.SEED, batch_size, first_batch * num_ranks + rank, num_ranks, earlier_batches)
@@ -75,15 +75,6 @@ def get_train_dataflow(cfg, datasets, first_batch=0, rank=0, num_ranks=1, earlie
     else:
         flow = MapData(flow, lambda datapoint: prepare(datapoint)[1])
     return TrainDataFlow(_Batches(_Samples(flow, len(records)), batch_size))
-
-
-def _training_skeleton(datasets):
-    """Returns: Skeleton of data sets, which have the same"""
-    for dataset in datasets:
-        if dataset.skeleton is None:
-            raise UserError(f"{dataset.annotation_file}: no category has keypoints, which MODE_KEYPOINT=True needs; "
-                            "add them, or set MODE_KEYPOINT=False")
-    return datasets[0].skeleton
 
 
 def _training_records(cfg, datasets):

@@ -133,6 +133,13 @@ class Dataset:
     skeleton: Skeleton | None = None
     has_ground_truth: bool = True
 
+    def require_skeleton(self) -> Skeleton:
+        """Returns: its skeleton; raises UserError where it has none"""
+        if self.skeleton is None:
+            raise UserError(f"{self.annotation_file}: no category has keypoints, which MODE_KEYPOINT=True needs; add "
+                            "them, or set MODE_KEYPOINT=False")
+        return self.skeleton
+
 
 class Unusable(Exception):
     """

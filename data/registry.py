@@ -50,6 +50,7 @@ def load_datasets(cfg, names: Sequence[str]) -> list[Dataset]:
     for dataset, name, label in zip(datasets, names, _labels(basedir, names)):
         dataset.records = FlatRecords.of(dataset.records)
         _check_labels(dataset)
+        _check_keypoints(dataset)
         if os.sep in name:
             dataset.name = label
     _check_same_categories(datasets)
@@ -66,7 +67,7 @@ def require_ground_truth(datasets: Sequence[Dataset]):
 
 def fill_categories(cfg, datasets: list[Dataset], may_be_fewer: bool = False):
     """
-    Set DATA.CLASS_NAMES and DATA.CATEGORY_IDS from data sets.
+    Set DATA.CLASS_NAMES and DATA.CATEGORY_IDS from data sets, and with MODE_KEYPOINT DATA.KEYPOINT_NAMES and its like.
 
     The ids are always those of the data sets, because results are written with them.
 
@@ -76,10 +77,13 @@ def fill_categories(cfg, datasets: list[Dataset], may_be_fewer: bool = False):
         may_be_fewer: the config may have more classes than the data sets, as of a model that is evaluated
 
     Raises:
-        UserError: the data sets differ in their categories, or from DATA.CLASS_NAMES when that is set
+        UserError: the data sets differ in their categories, or from DATA.CLASS_NAMES when that is set; and likewise in
+            their keypoints, or nobody knows any
     """
     _check_same_categories(datasets)
     dataset = datasets[0]
+    if cfg.MODE_KEYPOINT:
+        _fill_keypoints(cfg, datasets)
     known = tuple(cfg.DATA.CLASS_NAMES)
     if may_be_fewer and len(known) > len(dataset.class_names) and set(dataset.class_names) <= set(known):
         return
@@ -92,12 +96,34 @@ def fill_categories(cfg, datasets: list[Dataset], may_be_fewer: bool = False):
 
 
 def skeleton_of(cfg) -> Skeleton | None:
-    """Returns: the keypoints of a config, None without MODE_KEYPOINT"""
+    """Returns: Skeleton of a config whose categories are filled; None without MODE_KEYPOINT"""
     if not cfg.MODE_KEYPOINT:
         return None
     # a config.json has lists
     return Skeleton(tuple(cfg.DATA.KEYPOINT_NAMES), tuple(map(tuple, cfg.DATA.KEYPOINT_EDGES)),
                     tuple(map(tuple, cfg.DATA.KEYPOINTS_OF_CLASS)))
+
+
+def _fill_keypoints(cfg, datasets):
+    dataset = next((dataset for dataset in datasets if dataset.skeleton), datasets[0])
+    known = skeleton_of(cfg)
+    if not known.names:
+        cfg.DATA.KEYPOINT_NAMES, cfg.DATA.KEYPOINT_EDGES, cfg.DATA.KEYPOINTS_OF_CLASS = dataset.require_skeleton()
+        return
+    if not dataset.skeleton:
+        return    # its boxes can still be evaluated
+    wanted = _keypoints_of_classes(known, cfg.DATA.CLASS_NAMES or dataset.class_names)
+    for class_name, names in _keypoints_of_classes(dataset.skeleton, dataset.class_names).items():
+        if names != wanted.get(class_name, names):
+            raise UserError(f"the model knows the keypoints {_shorten(wanted[class_name])} of {class_name}, but "
+                            f"{dataset.annotation_file} has {_shorten(names)}; choose a data set with the keypoints of "
+                            "the model")
+
+
+def _keypoints_of_classes(skeleton, class_names):
+    """Returns: dict from a class's name to a tuple of its keypoints' names"""
+    return {class_name: tuple(skeleton.names[number] for number in skeleton.of_label(label))
+            for label, class_name in enumerate(class_names, start=1)}
 
 
 def _parts(name):
@@ -153,16 +179,27 @@ def _check_labels(dataset):
                         f"1..{len(dataset.class_names)}; mend the program that makes the records")
 
 
+def _check_keypoints(dataset):
+    keypoints, count = dataset.records.objects.keypoints, len(dataset.skeleton.names) if dataset.skeleton else 0
+    if keypoints is not None and keypoints.shape[1:] != (count, 3):
+        raise UserError(f"data set {dataset.name}: its keypoints have shape {keypoints.shape}, but its skeleton has "
+                        f"{count} names; mend the program that makes the records")
+
+
 def _check_same_categories(datasets):
     for other in datasets[1:]:
         first = datasets[0]
         if (first.class_names, first.category_ids) != (other.class_names, other.category_ids):
             raise UserError(f"data sets {first.name} and {other.name} have different categories: "
                             f"{_describe(first)} and {_describe(other)}; use sets with the same ids and names together")
-        if first.skeleton and other.skeleton and first.skeleton.names != other.skeleton.names:
+        if first.skeleton and other.skeleton and _has_other_keypoints(first, other):
             raise UserError(f"data sets {first.name} and {other.name} have different keypoints: "
                             f"{_shorten(first.skeleton.names)} and {_shorten(other.skeleton.names)}; use sets with the "
                             "same keypoints together")
+
+
+def _has_other_keypoints(first, other):
+    return (first.skeleton.names, first.skeleton.of_class) != (other.skeleton.names, other.skeleton.of_class)
 
 
 def _describe(dataset):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from data.shapes.tips import find_tips
+
 CLASS_NAMES = ("circle", "square", "triangle", "star", "cross", "ring")
 HEIGHT, WIDTH = 192, 256
 SUBSAMPLES = 4           # per pixel and axis, for anti-aliasing
@@ -20,6 +22,7 @@ class Shape:
         alpha: float32 (h, w) of that window, which share of each pixel it covers
         inner: float32 (h, w), the same without its rim
         num_pixels (int): how many pixels it covers by half or more, also outside of the image
+        tips: float64 (t, 2) x, y in the image's continuous coordinates, see `tips`; some may be outside of the image
     """
 
     rows: slice
@@ -27,6 +30,7 @@ class Shape:
     alpha: np.ndarray
     inner: np.ndarray
     num_pixels: int
+    tips: np.ndarray
 
     def mask(self):
         """Returns: bool (H, W)"""
@@ -56,7 +60,8 @@ def draw_shape(rng, class_index, size, centre):
     alpha, inner = (cv2.resize(c, (edge, edge), interpolation=cv2.INTER_AREA) / np.float32(255) for c in (large, inner))
     (x1, y1), (x2, y2) = np.maximum(corner, 0), np.minimum(corner + edge, (WIDTH, HEIGHT))
     window = slice(y1 - corner[1], y2 - corner[1]), slice(x1 - corner[0], x2 - corner[0])
-    return Shape(slice(y1, y2), slice(x1, x2), alpha[window], inner[window], int((alpha >= 0.5).sum()))
+    return Shape(slice(y1, y2), slice(x1, x2), alpha[window], inner[window], int((alpha >= 0.5).sum()),
+                 find_tips(CLASS_NAMES[class_index], contours[0]) + centre)
 
 
 def _contours(rng, name):

@@ -16,9 +16,10 @@ from tensorpack.utils import logger
 
 from data.shapes.drawing import CLASS_NAMES, HEIGHT, WIDTH
 from data.shapes.scene import render_image
+from data.shapes.tips import skeleton
 from data.workers import num_cores, prepare_worker
 
-VERSION = 1              # raise it when the same seed gives other files; existing data sets are then drawn again
+VERSION = 2              # raise it when the same seed gives other files; existing data sets are then drawn again
 MARKER = "shapes.json"   # in the folder of a complete data set
 CONTENT = {MARKER, "annotations", "train", "val"}
 NUM_TRAIN, NUM_VAL, SEED = 2000, 200, 0
@@ -145,5 +146,5 @@ def _coco_content(split, objects, marker):
         "info": {"description": f"shapes, {split}", **marker},
         "images": images,
         "annotations": [{"id": i + 1, **annotation} for i, annotation in enumerate(annotations)],
-        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(CLASS_NAMES)],
+        "categories": [{"id": i + 1, "name": name, **skeleton(name)} for i, name in enumerate(CLASS_NAMES)],
     }

@@ -11,6 +11,7 @@ import numpy as np
 import pycocotools.mask as mask_utils
 
 from data.shapes.drawing import CLASS_NAMES, HEIGHT, WIDTH, background, draw_shape, paint, photograph
+from data.shapes.tips import NAMES, to_keypoints
 
 SIZE_RANGE = 12, 96      # longer edge of a whole shape, pixels
 OBJECTS_RANGE = 2, 12    # in an image that has any
@@ -25,12 +26,16 @@ JPEG_QUALITY = 90
 
 @dataclass
 class _Object:
-    """A painted object: its class 0..5, how many pixels it has when whole, and bool (H, W), which of them one sees."""
+    """
+    A painted object: its class 0..5, how many pixels it has when whole, bool (H, W), which of them one sees, and its
+    tips, none of a crowd.
+    """
 
     class_index: int
     is_crowd: bool
     num_pixels: int
     visible: np.ndarray
+    tips: np.ndarray
 
 
 def render_image(seed, split, index):
@@ -48,7 +53,11 @@ def render_image(seed, split, index):
     """
     canvas, objects = draw_scene(seed, split, index)
     jpeg = cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-    return jpeg, [_annotation(obj) for obj in objects]
+    annotations, above = [], np.zeros((HEIGHT, WIDTH), dtype=bool)
+    for obj in objects[::-1]:
+        annotations.append({**_annotation(obj), **_keypoints(obj, above)})
+        above |= obj.visible
+    return jpeg, annotations[::-1]
 
 
 def draw_scene(seed, split, index):
@@ -72,7 +81,7 @@ def _paint_object(rng, canvas, objects):
     class_index = int(rng.integers(len(CLASS_NAMES)))
     size = rng.uniform(*np.sqrt(SIZE_RANGE)) ** 2
     shape = draw_shape(rng, class_index, size, rng.uniform((0, 0), (WIDTH, HEIGHT)))
-    if _place(objects, class_index, shape.mask(), shape.num_pixels):
+    if _place(objects, class_index, shape.mask(), shape.num_pixels, tips=shape.tips):
         paint(rng, canvas, shape, has_rim=size > 24 and rng.random() < 0.3)
 
 
@@ -90,7 +99,7 @@ def _paint_crowd(rng, canvas, objects):
     _place(objects, class_index, union, int(union.sum()), is_crowd=True)
 
 
-def _place(objects, class_index, mask, num_pixels, is_crowd=False):
+def _place(objects, class_index, mask, num_pixels, is_crowd=False, tips=()):
     """Append an object that covers all before it, unless too little of one would be left. Returns: bool, appended"""
     left = [obj.visible & ~mask for obj in objects]
     if mask.sum() < MIN_VISIBLE * num_pixels:
@@ -99,7 +108,7 @@ def _place(objects, class_index, mask, num_pixels, is_crowd=False):
         return False
     for obj, rest in zip(objects, left):
         obj.visible = rest
-    objects.append(_Object(class_index, is_crowd, num_pixels, mask))
+    objects.append(_Object(class_index, is_crowd, num_pixels, mask, np.reshape(tips, (-1, 2))))
     return True
 
 
@@ -109,6 +118,14 @@ def _annotation(obj):
     segmentation = _crowd_rle(obj.visible) if obj.is_crowd else _polygons_or_rle(obj.visible)
     return {"category_id": obj.class_index + 1, "bbox": [x, y, w, h], "area": int(obj.visible.sum()),
             "iscrowd": int(obj.is_crowd), "segmentation": segmentation}
+
+
+def _keypoints(obj, above):
+    """Returns: dict, "keypoints" and "num_keypoints" of an object; empty for a class without tips"""
+    count = len(NAMES.get(CLASS_NAMES[obj.class_index], ()))
+    if obj.is_crowd and count:
+        return {"keypoints": [0, 0, 0] * count, "num_keypoints": 0}
+    return to_keypoints(obj.tips, above) if count else {}
 
 
 # segmentations ----------------------------------------------------------------------------------------------------

@@ -153,13 +153,6 @@ def test_keypoints_are_in_the_middle_of_their_pixels_and_zero_where_not_labelled
     assert dataset.skeleton == data.Skeleton(("left", "right"), ((0, 1),))
 
 
-def test_there_is_no_skeleton_where_categories_differ(tmp_path):
-    content = with_keypoints(make_content(2), [10, 20, 2, 3, 4, 0])
-    del content["categories"][1]["keypoints"]
-    dataset = load(tmp_path, content)
-    assert dataset.skeleton is None and dataset.records[0].keypoints is None
-
-
 @pytest.mark.parametrize("keypoints, reason", [
     ([1, 2, 2], "keypoints is .1, 2, 2., not 6 numbers"), ([1, 2, 2, 3, 4, "2"], "not 6 numbers"), ("12", "not 6"),
     ([1, 2, 3, 1, 2, 2], "its third number is not 0, 1 or 2"), ([1e9, 2, 2, 1, 2, 2], "far outside of the image")])

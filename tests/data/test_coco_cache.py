@@ -76,6 +76,22 @@ def test_a_skeleton_is_kept(tmp_path, monkeypatch):
     assert load(tmp_path) == first and first["skeleton"].edges == ((0, 1),)
 
 
+def write_classes_with_other_keypoints(folder):
+    """A cat has two keypoints and an annotation with both, a dog has one of them, a cow none."""
+    content = make_content(2)
+    content["categories"][0].update(keypoints=["left", "right"], skeleton=[[1, 2]])
+    content["categories"][1].update(keypoints=["right"])
+    content["annotations"][0]["keypoints"] = [10, 20, 2, 3, 4, 1]
+    write(folder, content)
+
+
+def test_the_keypoints_of_each_class_are_kept(tmp_path, monkeypatch):
+    write_classes_with_other_keypoints(tmp_path)
+    first = load(tmp_path)
+    monkeypatch.delattr(coco, "read_json")
+    assert load(tmp_path) == first and first["skeleton"].of_class == ((0,), (1, 0), ())
+
+
 def test_small_annotation_files_have_none(tmp_path, monkeypatch):
     monkeypatch.setattr(coco_cache, "MIN_BYTES", 10**6)
     make_set(tmp_path)
@@ -189,7 +205,7 @@ FORGERIES = {
     "a negative number of parts": dict(objects__num_parts=setter(0, -1)),
     "a kind that is not there": dict(parts__kinds=setter(0, 5)),
     "a polygon of two points": dict(parts__kinds=setter(0, 2)),
-    "keypoints without a skeleton": dict(meta=lambda meta: meta.update(skeleton=[["a"], []])),
+    "keypoints without a skeleton": dict(meta=lambda meta: meta.update(skeleton=[["a"], [], []])),
     "one shape for all": dict(objects__areas=lambda array: array[:1]),
     "no class": dict(meta=lambda meta: meta.update(class_names=[], category_ids=[])),
     "more skipped than is bearable": dict(meta=lambda meta: meta["skipped"][0].__setitem__(2, 40)),
@@ -201,6 +217,17 @@ def test_a_cache_that_breaks_a_rule_is_not_used(tmp_path, lines, monkeypatch, wh
     make_set(tmp_path)
     load(tmp_path)
     forge(tmp_path, **FORGERIES[what])
+    assert is_read_from_json(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("part, value", [
+    (0, []), (1, [[0, 2]]), (2, [[0], [1, 0]]), (2, [[0], [1, 2], []]), (2, [[0], [1, 1], []]), (2, [[0], [0], []])],
+    ids=["no names", "a line to nowhere", "a class too few", "a keypoint that is not there", "a keypoint twice",
+         "an object with what its class lacks"])
+def test_a_skeleton_that_breaks_a_rule_is_not_used(tmp_path, monkeypatch, part, value):
+    write_classes_with_other_keypoints(tmp_path)
+    load(tmp_path)
+    forge(tmp_path, meta=lambda meta: meta["skeleton"].__setitem__(part, value))
     assert is_read_from_json(tmp_path, monkeypatch)
 
 

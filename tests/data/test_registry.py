@@ -1,10 +1,11 @@
 from common import UserError
 
+import numpy as np
 import pytest
 
 import data
 from coco_folder import make_content, write
-from config import new_config
+from config import finalize_configs, load_config, new_config, save_config
 from convert_folders import random_images, write_cvat, write_labelme, write_yolo
 from data import registry
 
@@ -145,3 +146,92 @@ def test_a_registered_loader_is_called_with_the_folder_of_its_name(cfg, tmp_path
     data.register("mine", lambda folder, name: data.Dataset(name, ("a",), (1,), folder, []))
     (dataset,) = data.load_datasets(cfg, ["/data/other/mine"])
     assert (dataset.name, dataset.annotation_file) == ("other_mine", "/data/other")
+
+
+# keypoints ----------------------------------------------------------------------------------------------------------
+NAMES = ("nose", "left_ear", "right_ear")
+
+
+@pytest.fixture
+def keypoint_cfg(cfg):
+    cfg.MODE_KEYPOINT = True
+    return cfg
+
+
+def write_keypoints(folder, *names, name="train", edges=((1, 2),)):
+    """A data set in which cats have these keypoints, and dogs and cows none"""
+    content = make_content(1)
+    content["categories"][0].update(keypoints=list(names), skeleton=edges)
+    write(folder, content, name=name)
+
+
+def test_keypoints_are_filled_and_come_back_from_a_saved_config(keypoint_cfg, tmp_path):
+    write_keypoints(tmp_path, *NAMES)
+    (dataset,) = data.load_datasets(keypoint_cfg, ["train"])
+    data.fill_categories(keypoint_cfg, [dataset])
+    finalize_configs(keypoint_cfg, is_training=True)
+    assert data.skeleton_of(keypoint_cfg) == dataset.skeleton == (NAMES, ((0, 1),), ((), (0, 1, 2), ()))
+    save_config(keypoint_cfg, str(tmp_path / "config.json"))
+    loaded = new_config()
+    load_config(loaded, str(tmp_path / "config.json"))
+    assert data.skeleton_of(loaded) == dataset.skeleton
+    data.fill_categories(loaded, [dataset])
+
+
+def test_keypoints_are_of_no_interest_without_mode_keypoint(keypoint_cfg, tmp_path):
+    write_keypoints(tmp_path, *NAMES)
+    keypoint_cfg.MODE_KEYPOINT = False
+    data.fill_categories(keypoint_cfg, data.load_datasets(keypoint_cfg, ["train"]))
+    assert keypoint_cfg.DATA.KEYPOINT_NAMES == () and data.skeleton_of(keypoint_cfg) is None
+
+
+def test_a_data_set_without_keypoints_cannot_say_what_to_learn(keypoint_cfg, tmp_path):
+    write(tmp_path, make_content(1))
+    with pytest.raises(UserError, match="train.json: no category has keypoints, .* or set MODE_KEYPOINT=False"):
+        data.fill_categories(keypoint_cfg, data.load_datasets(keypoint_cfg, ["train"]))
+
+
+def test_a_model_that_knows_its_keypoints_is_evaluated_on_boxes_alone(keypoint_cfg, tmp_path):
+    write(tmp_path, make_content(1))
+    keypoint_cfg.DATA.KEYPOINT_NAMES = NAMES
+    data.fill_categories(keypoint_cfg, data.load_datasets(keypoint_cfg, ["train"]))
+    assert keypoint_cfg.DATA.KEYPOINT_NAMES == NAMES
+
+
+def test_other_keypoints_than_the_models_are_refused(keypoint_cfg, tmp_path):
+    write_keypoints(tmp_path, *NAMES)
+    write_keypoints(tmp_path, *NAMES[::-1], name="val")
+    data.fill_categories(keypoint_cfg, data.load_datasets(keypoint_cfg, ["train"]))
+    with pytest.raises(UserError, match=r"knows the keypoints \(nose, left_ear, right_ear\) of cat, but .*val.json has "
+                                        r"\(right_ear, left_ear, nose\)"):
+        data.fill_categories(keypoint_cfg, data.load_datasets(keypoint_cfg, ["val"]))
+
+
+def test_a_model_of_more_classes_is_held_against_those_that_a_data_set_has(keypoint_cfg, tmp_path):
+    write_keypoints(tmp_path, *NAMES)
+    keypoint_cfg.DATA.CLASS_NAMES, keypoint_cfg.DATA.CATEGORY_IDS = ("horse", "cow", "cat", "dog"), (1, 2, 3, 4)
+    keypoint_cfg.DATA.KEYPOINT_NAMES, keypoint_cfg.DATA.KEYPOINTS_OF_CLASS = ("mane", *NAMES), ((0,), (), (1, 2, 3), ())
+    datasets = data.load_datasets(keypoint_cfg, ["train"])
+    data.fill_categories(keypoint_cfg, datasets, may_be_fewer=True)
+    keypoint_cfg.DATA.KEYPOINTS_OF_CLASS = ((0,), (), (1, 2), ())
+    with pytest.raises(UserError, match="choose a data set with the keypoints of the model"):
+        data.fill_categories(keypoint_cfg, datasets, may_be_fewer=True)
+
+
+def test_data_sets_whose_classes_have_other_keypoints_cannot_be_joined(keypoint_cfg, tmp_path):
+    write_keypoints(tmp_path, *NAMES, name="a")
+    content = make_content(1)
+    content["categories"][1].update(keypoints=list(NAMES))
+    write(tmp_path, content, name="b")
+    with pytest.raises(UserError, match="a and b have different keypoints"):
+        data.load_datasets(keypoint_cfg, ["a", "b"])
+
+
+def test_records_with_other_keypoints_than_their_skeleton_are_refused(keypoint_cfg, monkeypatch):
+    monkeypatch.setattr(registry, "_LOADERS", {})
+    record = data.Record.of_boxes("/1.jpg", 1, 60, 80, [[10, 10, 30, 40]], [1])
+    record.keypoints = np.zeros((1, 2, 3))
+    data.register("mine", lambda basedir, name: data.Dataset(name, ("cat",), (1,), basedir, [record],
+                                                             skeleton=data.Skeleton(NAMES, ())))
+    with pytest.raises(UserError, match=r"keypoints have shape \(1, 2, 3\), but its skeleton has 3 names"):
+        data.load_datasets(keypoint_cfg, ["mine"])
