@@ -17,6 +17,7 @@ from metrics import find_metric
 from metrics.curves import curves_path, draw_curves
 
 MAX_BAD_IMAGES = 0.1    # share of a data set's images that may be unreadable
+KINDS = {"bbox": "boxes", "segm": "masks", "keypoints": "keypoints"}
 BATCHES_A_ROUND = 8     # of each rank of a job, until the chief has their results
 
 
@@ -27,14 +28,14 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None,
     Args:
         predict (callable): of `inference.predictor.load_predictor`
         dataset (data.Dataset):
-        cfg: MODE_MASK, TEST, PREPROC and DATA
+        cfg: MODE_MASK, MODE_KEYPOINT, TEST, PREPROC and DATA
         output (str): write the COCO results to this json file, and curves to the picture `curves_path(output)`
         report (callable): takes the text of the tables
         key (dict), resume (bool): see `inference.results.ResultsFile`
 
     Returns:
-        dict: of "bbox", and "segm" where masks are compared, to a dict of the metrics' names to values; empty for a
-        data set without ground truth; None on all ranks but the chief
+        dict: of "bbox", and "segm" and "keypoints" where these are compared, to a dict of the metrics' names to values;
+        empty for a data set without ground truth; None on all ranks but the chief
 
     Raises:
         UserError: see `predict_dataset`; or the data set names a metric that is not there
@@ -54,13 +55,20 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None,
         report(summary + "; it has no ground truth, so there are results and no metrics")
         return {}
     distributed.pause()    # metrics of large data sets take long
-    comparisons = metric.compare(detections, dataset, cfg.MODE_MASK)
-    without_masks = cfg.MODE_MASK and "segm" not in comparisons
-    report(summary + ("; its annotations have no masks, so only boxes are evaluated" if without_masks else "")
-           + "\n" + metric.format_metrics(comparisons))
+    kinds = "bbox", *["segm"] * cfg.MODE_MASK, *["keypoints"] * cfg.MODE_KEYPOINT
+    comparisons = metric.compare(detections, dataset, kinds, dict(zip(cfg.DATA.KEYPOINT_NAMES, cfg.TEST.OKS_SIGMAS)))
+    report(summary + _what_is_missing(kinds, comparisons) + "\n" + metric.format_metrics(comparisons))
     if output:
         draw_curves(comparisons, curves_path(output))
     return {kind: comparison.metrics for kind, comparison in comparisons.items()}
+
+
+def _what_is_missing(kinds, comparisons):
+    """Returns: str, what the annotations have not that was to be evaluated"""
+    missing = [KINDS[kind] for kind in kinds if kind not in comparisons]
+    there = [KINDS[kind] for kind in comparisons]
+    return f"; its annotations have no {' and no '.join(missing)}, so only {' and '.join(there)} are evaluated" \
+        if missing else ""
 
 
 def predict_dataset(predict, dataset, cfg, results):

@@ -33,7 +33,7 @@ HEIGHT, WIDTH = 480, 640
 EDGES = (8, 300)        # range of the objects' edges, in pixels
 CROWDS = 0.01           # share of objects that are crowds
 CORNERS = 16            # of the polygon that a mask is
-WHAT = {"boxes": False, "boxes and masks": True}
+WHAT = {"boxes": ("bbox",), "boxes and masks": ("bbox", "segm")}
 OURS, REFERENCE = "ours", "pycocotools"
 
 
@@ -122,31 +122,36 @@ def write_files(folder, truth, results):
     return paths
 
 
-def run_ours(results, annotation_file, has_masks):
+def run_ours(results, annotation_file, kinds):
     """Args, Returns: as `run_pycocotools`, with a Comparison of each kind"""
     folder, name = os.path.split(annotation_file)
-    return metrics.compare(results, load_coco(folder, name.removesuffix(".json")), has_masks)
+    return metrics.compare(results, load_coco(folder, name.removesuffix(".json")), kinds)
 
 
-def run_pycocotools(results, annotation_file, has_masks):
+def run_pycocotools(results, annotation_file, kinds, sigmas=None):
     """
     Args:
         results (list of dict): COCO results
         annotation_file (str): of `write_files`
-        has_masks (bool): compare masks too
+        kinds (sequence of str): "bbox", "segm" and "keypoints", or some of these
+        sigmas: float (K,), of the keypoints; None for COCO's
 
     Returns:
-        dict of "bbox", and "segm" for masks, to a finished COCOeval
+        dict of each kind to a finished COCOeval, for keypoints of the categories that have any
     """
     with open(annotation_file, encoding="utf-8") as f:
         truth = json.load(f)
     evaluators = {}
     with contextlib.redirect_stdout(io.StringIO()):
-        for kind in ("bbox", "segm") if has_masks else ("bbox",):
+        for kind in kinds:
             areas = (float(mask_util.area(r["segmentation"])) if kind == "segm" else r["bbox"][2] * r["bbox"][3]
                      for r in results)
-            found = [{**result, "iscrowd": 0, "area": area} for result, area in zip(results, areas)]
+            found = [{**result, "iscrowd": 0, "area": area} for result, area in zip(results, areas)
+                     if kind != "keypoints" or "keypoints" in result]
             evaluator = COCOeval(_pycocotools_set(truth, truth["annotations"]), _pycocotools_set(truth, found), kind)
+            if kind == "keypoints":
+                evaluator.params.catIds = [c["id"] for c in truth["categories"] if c.get("keypoints")]
+                evaluator.params.kpt_oks_sigmas = evaluator.params.kpt_oks_sigmas if sigmas is None else sigmas
             evaluator.evaluate()
             evaluator.accumulate()
             evaluator.summarize()
@@ -166,19 +171,21 @@ def numbers_of_ours(comparison):
     return np.array(stats), comparison.precision, comparison.recall
 
 
-def measure(who, annotation_file, results_file, has_masks):
+def measure(who, annotation_file, results_file, kinds):
     """
     Args:
         who (str): OURS or REFERENCE
+        annotation_file, results_file (str): of `write_files`
+        kinds (sequence of str): to compare
 
     Returns:
-        dict: seconds and cpu_seconds; peak_gib of this process; numbers, of "bbox" and "segm"
+        dict: seconds and cpu_seconds; peak_gib of this process; numbers, of each kind
     """
     with open(results_file, encoding="utf-8") as f:
         results = json.load(f)
     run, numbers = (run_ours, numbers_of_ours) if who == OURS else (run_pycocotools, numbers_of_pycocotools)
     start, cpu_start = time.perf_counter(), time.process_time()
-    found = run(results, annotation_file, has_masks)
+    found = run(results, annotation_file, kinds)
     return dict(seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - cpu_start, peak_gib=peak_gib(),
                 numbers={kind: numbers(value) for kind, value in found.items()})
 
@@ -231,7 +238,7 @@ def main():
     truth = make_truth(rng, args.images, args.objects, args.classes)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        results = make_results(rng, truth, args.detections, any(WHAT[what] for what in args.what))
+        results = make_results(rng, truth, args.detections, any("segm" in WHAT[what] for what in args.what))
         paths = write_files(folder, truth, results)
         del truth, results
         for what in args.what:

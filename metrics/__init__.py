@@ -1,9 +1,9 @@
 """
 How good detections are: a data set names its metric, which is found here.
 
-A metric is a module with `compare(results, dataset, has_masks)`, which returns a dict of "bbox" and maybe "segm" to
-comparisons, and with `format_metrics` for tables of these. A comparison has `metrics`, a dict of names to values, and
-what `curves` draws.
+A metric is a module with `compare(results, dataset, kinds, oks_sigmas)`, which returns a dict of "bbox" and, where they
+are asked for and there, "segm" and "keypoints" to comparisons, and with `format_metrics` for tables of these. A
+comparison has `metrics`, a dict of names to values, and what `curves` draws.
 """
 import common  # noqa: F401  (prepares TensorFlow before anything else imports it)
 from common import UserError

@@ -12,6 +12,7 @@ MAX_CLASS_CURVES = 10    # more classes than that have no curves of their own in
 
 def _draw_curves(axes, kind, comparison):
     """Precision over recall, averaged over the classes with objects: at IoU 0.50, 0.75 and averaged over all IoUs."""
+    overlap = "OKS" if kind == "keypoints" else "IoU"
     present = [k for k in range(len(comparison.class_names)) if comparison.recall[0, k] >= 0]
     axes.set(title=kind, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
     axes.grid(alpha=0.3)
@@ -21,9 +22,10 @@ def _draw_curves(axes, kind, comparison):
     precision = comparison.precision[:, :, present]
     mean = precision.mean(axis=2)
     # the AP of a curve is its mean, so first in its label; a label that began with "_" would be left out
-    for values, name, style in ((mean[0], "IoU 0.50", ":"), (mean[5], "IoU 0.75", "--"),
-                                (mean.mean(axis=0), "IoU 0.50 to 0.95", "-")):
-        axes.plot(RECALLS, values, style, color="black", linewidth=2, label=f"{percent(values.mean())}  {name}")
+    for values, at, style in ((mean[0], "0.50", ":"), (mean[5], "0.75", "--"),
+                              (mean.mean(axis=0), "0.50 to 0.95", "-")):
+        axes.plot(RECALLS, values, style, color="black", linewidth=2,
+                  label=f"{percent(values.mean())}  {overlap} {at}")
     if len(present) <= MAX_CLASS_CURVES:
         for k, values in zip(present, precision.mean(axis=0).T):
             axes.plot(RECALLS, values, linewidth=0.8, label=f"{percent(values.mean())}  {comparison.class_names[k]}")
@@ -39,8 +41,8 @@ def curves_path(output):
 
 def draw_curves(comparisons, path):
     """
-    Draw precision-recall curves of boxes, and of masks beside them, averaged over classes, and of each of a few
-    classes. A picture that is there stays until the new one is complete.
+    Draw precision-recall curves of boxes, and of masks and keypoints beside them, averaged over classes, and of each of
+    a few classes. A picture that is there stays until the new one is complete.
 
     Args:
         comparisons (dict): of `compare`

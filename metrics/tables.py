@@ -11,12 +11,12 @@ def overall_table(comparisons, names):
     """
     Args:
         comparisons (dict): of kinds, such as "bbox", to comparisons
-        names: of metrics; a kind that has none of them has no row
+        names: of metrics; a kind that has not the first of them has no row
 
     Returns:
         str: a row for each kind
     """
-    return table([[kind, *(percent(comparison.metrics[name]) for name in names)]
+    return table([[kind, *(percent(comparison.metrics.get(name)) for name in names)]
                   for kind, comparison in comparisons.items() if names[0] in comparison.metrics], ["percent", *names])
 
 
@@ -32,7 +32,7 @@ def class_table(comparisons, class_names=None):
     per_class = {kind: comparison.per_class for kind, comparison in comparisons.items()}
     class_names = comparisons["bbox"].class_names if class_names is None else class_names
     columns = [(kind, name) for kind in comparisons for name in next(iter(per_class[kind].values()), ())]
-    return table([[class_name, *(percent(per_class[kind][class_name][name]) for kind, name in columns)]
+    return table([[class_name, *(percent(per_class[kind].get(class_name, {}).get(name)) for kind, name in columns)]
                   for class_name in class_names], ["class", *map(" ".join, columns)])
 
 

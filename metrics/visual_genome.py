@@ -35,12 +35,12 @@ class Comparison(coco.Comparison):
                 for name, (ap50, mean, count) in zip(self.class_names, values)}
 
 
-def compare(results, dataset, has_masks):
+def compare(results, dataset, kinds, oks_sigmas=None):
     """
     Args:
         results (list of dict): COCO results of the data set's images; all of these count, also those without any
         dataset (data.Dataset)
-        has_masks (bool): not looked at, as the data set has none
+        kinds, oks_sigmas: not looked at, as the data set has boxes alone
 
     Returns:
         dict: of "bbox" to its Comparison. Its metrics are AP50, AP50_weighted, AP75, and AP, the mean over IoUs of 0.5

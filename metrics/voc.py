@@ -31,19 +31,19 @@ class Comparison(coco.Comparison):
                 for k, (name, cocos) in enumerate(super().per_class.items())}
 
 
-def compare(results, dataset, has_masks):
+def compare(results, dataset, kinds, oks_sigmas=None):
     """
     Args:
         results (list of dict): COCO results of the data set's images; all of these count, also those without any
         dataset (data.Dataset)
-        has_masks (bool): also compare the masks, by COCO's metrics, where the data set has masks
+        kinds, oks_sigmas: as those of `metrics.coco.compare`, which compares all but boxes
 
     Returns:
-        dict: of "bbox" to its Comparison, and "segm" where masks are compared to that of `metrics.coco`. The metrics of
+        dict: of each kind that is compared to its Comparison, of which that of "bbox" is of this module. The metrics of
             boxes are COCO's and VOC07, the mean over classes of the average precision at 11 points, and VOC10, that of
             the area
     """
-    comparisons = coco.compare(results, dataset, has_masks)
+    comparisons = coco.compare(results, dataset, kinds, oks_sigmas)
     of_classes = average_precisions(results, dataset)
     boxes = comparisons["bbox"]
     metrics = {**{rule: _mean(values) for rule, values in of_classes.items()}, **boxes.metrics}
@@ -71,5 +71,5 @@ def format_metrics(comparisons):
     Returns:
         str: tables in percent: VOC's average precision, COCO's average precision and recall, and those of each class
     """
-    return "\n\n".join([*(overall_table(comparisons, names)
-                          for names in (tuple(RULES), coco.METRICS[:6], coco.METRICS[6:])), class_table(comparisons)])
+    return "\n\n".join([overall_table(comparisons, tuple(RULES)), *coco.overall_tables(comparisons),
+                        class_table(comparisons)])

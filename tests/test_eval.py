@@ -129,3 +129,45 @@ def test_evaluating_a_data_set_writes_its_results_and_reports_each_class(tmp_pat
     assert set(metrics) == {"bbox", "segm"} and 0 < metrics["bbox"]["AP"] < 1
     assert "circle" in texts[0] and "square" in texts[0]
     assert cv2.imread(str(tmp_path / "out_curves.png")).std() > 10
+
+
+def with_keypoints(content, places):
+    """Returns: the content of a COCO file, with two keypoints of each object, at some places in its box."""
+    for category in content["categories"]:
+        category["keypoints"] = ["head", "tail"]
+    for annotation in content["annotations"]:
+        x, y, w, h = annotation["bbox"]
+        annotation["keypoints"] = [number for i, j in places for number in (x + i * w / 56, y + j * h / 56, 2)]
+    return content
+
+
+@pytest.fixture
+def keypoint_config(small_config):
+    small_config.MODE_KEYPOINT, small_config.DATA.KEYPOINT_NAMES = True, ("head", "tail")
+    return small_config
+
+
+def test_keypoints_are_evaluated_where_model_and_data_set_have_them(tmp_path, keypoint_config):
+    places = [(10, 20), (50, 30)]
+    dataset, texts = with_images(load(tmp_path, with_keypoints(make_truth(), places))), []
+    predict = fake_predict([(30, 15, 90, 75)], keypoints=places)
+    found = [evaluation.evaluate_dataset(predict, dataset, keypoint_config, str(tmp_path / "out.json"), texts.append)]
+    keypoint_config.TEST.OKS_SIGMAS = (1e-4, 1e-4)
+    found.append(evaluation.evaluate_dataset(predict, dataset, keypoint_config, None, texts.append))
+    assert list(found[0]) == list(found[1]) == ["bbox", "segm", "keypoints"]
+    assert found[0]["keypoints"]["AP"] > 0.1 > found[1]["keypoints"]["AP"] and "its annotations" not in texts[0]
+    assert cv2.imread(str(tmp_path / "out_curves.png")).shape[1] > 1200
+    keypoint_config.MODE_KEYPOINT = False
+    predict = fake_predict([(30, 15, 90, 75)])
+    assert list(evaluation.evaluate_dataset(predict, dataset, keypoint_config, None, texts.append)) == ["bbox", "segm"]
+
+
+def test_what_a_data_set_lacks_is_said_in_a_line(tmp_path, keypoint_config):
+    content, texts = make_truth(), []
+    predict = fake_predict([(30, 15, 90, 75)], keypoints=[(1, 2), (3, 4)])
+    evaluation.evaluate_dataset(predict, with_images(load(tmp_path, content)), keypoint_config, None, texts.append)
+    for annotation in content["annotations"]:
+        del annotation["segmentation"]
+    evaluation.evaluate_dataset(predict, with_images(load(tmp_path, content)), keypoint_config, None, texts.append)
+    assert "s; its annotations have no keypoints, so only boxes and masks are evaluated\n" in texts[0]
+    assert "s; its annotations have no masks and no keypoints, so only boxes are evaluated\n" in texts[1]

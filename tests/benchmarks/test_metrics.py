@@ -44,7 +44,7 @@ def test_the_two_sides_run_in_a_process_of_their_own_on_what_the_files_hold(tmp_
     rng = np.random.default_rng(0)
     truth = metrics.make_truth(rng, num_images=20, num_objects=150, num_classes=3)
     paths = metrics.write_files(tmp_path, truth, metrics.make_results(rng, truth, 40, with_masks=False))
-    ours = metrics.measure_apart("ours", *paths, False)
+    ours = metrics.measure_apart("ours", *paths, ("bbox",))
     stats, precision, recall = ours["numbers"]["bbox"]
     assert 0.1 < stats[1] < 1 and precision.shape == (10, 101, 3) and recall.shape == (10, 3)
     assert 0 < ours["seconds"] < 60 and 0.1 < ours["peak_gib"] < 100

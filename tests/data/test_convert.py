@@ -86,7 +86,7 @@ def test_polygons_are_those_of_the_source(kind, converted):
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_the_ground_truth_as_detections_has_ap_1(kind, converted, split):
     dataset = load_coco(str(converted[0]), split)
-    comparisons = find_metric(dataset).compare(perfect_results(dataset), dataset, has_masks=True)
+    comparisons = find_metric(dataset).compare(perfect_results(dataset), dataset, kinds=("bbox", "segm"))
     assert comparisons.keys() == ({"bbox"} if kind == "voc" else {"bbox", "segm"})
     for comparison in comparisons.values():
         assert comparison.metrics["AP"] == pytest.approx(1)

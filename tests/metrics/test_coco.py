@@ -11,9 +11,9 @@ from coco_truth import HEIGHT, WIDTH, load, make_truth, perfect_results
 from metrics import coco as metrics
 
 
-def evaluate(results, dataset, has_masks=True):
+def evaluate(results, dataset, kinds=("bbox", "segm")):
     """Returns: dict of kinds to dict of metrics"""
-    return {kind: comparison.metrics for kind, comparison in metrics.compare(results, dataset, has_masks).items()}
+    return {kind: comparison.metrics for kind, comparison in metrics.compare(results, dataset, kinds).items()}
 
 
 @pytest.fixture
@@ -158,8 +158,8 @@ def random_sets(seed, num_images=12, num_classes=4, num_objects=5, num_detection
 
 
 def assert_equal_to_pycocotools(dataset, results):
-    found = metrics.compare(results, dataset, has_masks=True)
-    expected = benchmark.run_pycocotools(results, dataset.annotation_file, has_masks=True)
+    found = metrics.compare(results, dataset, kinds=("bbox", "segm"))
+    expected = benchmark.run_pycocotools(results, dataset.annotation_file, kinds=("bbox", "segm"))
     assert list(found) == list(expected)
     for kind in found:
         for ours, theirs in zip(benchmark.numbers_of_ours(found[kind]),
@@ -202,14 +202,14 @@ def test_all_twelve_metrics_are_in_cocos_order(tmp_path):
     content, results = random_sets(1, num_images=30, num_detections=80)
     evaluator = assert_equal_to_pycocotools(load(tmp_path, content), results)["bbox"]
     assert len(set(evaluator.stats)) == 12 and min(evaluator.stats) >= 0, "the example has metrics that are equal"
-    found = evaluate(results, load(tmp_path, content), has_masks=False)
+    found = evaluate(results, load(tmp_path, content), kinds=("bbox",))
     assert list(found["bbox"]) == "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split()
     np.testing.assert_allclose(list(found["bbox"].values()), evaluator.stats, rtol=0, atol=1e-9)
 
 
 def test_a_class_alone_has_the_metrics_that_it_has_among_others(tmp_path):
     content, results = random_sets(2, num_images=30)
-    among = metrics.compare(results, load(tmp_path, content), has_masks=True)
+    among = metrics.compare(results, load(tmp_path, content), kinds=("bbox", "segm"))
     for category in content["categories"]:
         dataset = load(tmp_path, {**content, "categories": [category], "annotations": [
             a for a in content["annotations"] if a["category_id"] == category["id"]]})
@@ -222,7 +222,7 @@ def test_a_class_alone_has_the_metrics_that_it_has_among_others(tmp_path):
 
 def test_the_curves_are_those_behind_the_metrics(tmp_path):
     content, results = random_sets(3, num_images=30)
-    found = metrics.compare(results, load(tmp_path, content), has_masks=False)["bbox"]
+    found = metrics.compare(results, load(tmp_path, content), kinds=("bbox",))["bbox"]
     with_objects = found.precision[:, :, :-1]    # the last class has none
     for name, at in (("AP", slice(None)), ("AP50", metrics.IOU_THRESHOLDS.tolist().index(0.5)),
                      ("AP75", metrics.IOU_THRESHOLDS.tolist().index(0.75))):

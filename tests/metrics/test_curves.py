@@ -52,7 +52,7 @@ def test_a_picture_has_masks_beside_boxes(tmp_path):
     (perfect_results(), {}), ([], {}), (perfect_results(), dict(annotations=[])),
     ([], dict(annotations=[], images=[]))], ids=["perfect", "none found", "no objects", "no images"])
 def test_curves_of_whatever_was_found_can_be_drawn(tmp_path, results, changed):
-    comparisons = metrics.compare(results, load(tmp_path, {**make_truth(), **changed}), has_masks=True)
+    comparisons = metrics.compare(results, load(tmp_path, {**make_truth(), **changed}), kinds=("bbox", "segm"))
     (tmp_path / "pictures").mkdir()
     assert draw(tmp_path / "pictures", **comparisons).std() > 5
     assert metrics.format_metrics(comparisons)
@@ -66,7 +66,7 @@ def figure_of(found):
 
 
 def test_the_legend_has_the_ap_of_all_and_of_each_class(tmp_path):
-    found = metrics.compare(perfect_results()[1:], load(tmp_path, make_truth()), has_masks=False)["bbox"]
+    found = metrics.compare(perfect_results()[1:], load(tmp_path, make_truth()), kinds=("bbox",))["bbox"]
     axes = figure_of(found)
     labels = [text.get_text().split("  ") for text in axes.get_legend().get_texts()]
     assert labels == [["50.0", "IoU 0.50"], ["50.0", "IoU 0.75"], ["50.0", "IoU 0.50 to 0.95"],

@@ -11,13 +11,13 @@ AWAY = (100, 100, 20, 20)
 
 
 def compare(results, *records):
-    return visual_genome.compare(results, make_dataset(*records), has_masks=True)["bbox"]
+    return visual_genome.compare(results, make_dataset(*records), kinds=("bbox", "segm"))["bbox"]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_average_precisions_are_vocs_areas_at_each_threshold(seed):
     dataset, results = random_set(seed)
-    found = visual_genome.compare(results, dataset, has_masks=False)["bbox"]
+    found = visual_genome.compare(results, dataset, kinds=("bbox",))["bbox"]
     for t in (0, 5):
         curves = [plain_curve(dataset, results, label, coco.IOU_THRESHOLDS[t]) for label in dataset.category_ids]
         expected = [np.nan if curve is None else plain_area(curve) for curve in curves]
@@ -59,7 +59,7 @@ def test_curves_are_those_of_the_classes_at_each_threshold(tmp_path):
 def test_the_table_has_the_classes_with_the_most_objects(monkeypatch):
     monkeypatch.setattr(visual_genome, "MAX_CLASSES", 2)
     truth = make_record(1, [BOX, BOX, AWAY], [1, 2, 2])
-    text = visual_genome.format_metrics(visual_genome.compare([detection(1, 2, BOX)], make_dataset(truth), False))
+    text = visual_genome.format_metrics(visual_genome.compare([detection(1, 2, BOX)], make_dataset(truth), ("bbox",)))
     lines = [line.split() for line in text.splitlines()]
     assert lines[0] == ["percent", "AP50", "AP50_weighted", "AP75", "AP"]
     assert [line[0] for line in lines[6:8]] == ["dog", "cat"] and lines[6][1] == "50.0"

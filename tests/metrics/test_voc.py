@@ -20,7 +20,7 @@ from voc_sets import (
 
 
 def metrics_of(results, *records):
-    return voc.compare(results, make_dataset(*records), has_masks=False)["bbox"].metrics
+    return voc.compare(results, make_dataset(*records), kinds=("bbox",))["bbox"].metrics
 
 
 def test_the_average_precision_of_200_random_sets_is_that_of_the_development_kit():
@@ -72,7 +72,7 @@ def test_11_points_and_the_area_differ():
 
 def test_classes_without_objects_are_left_out_of_the_mean():
     truth = make_record(1, [BOX, HALF], [1, 2], [False, True])
-    comparison = voc.compare([detection(1, 1, BOX), detection(1, 3, BOX)], make_dataset(truth), False)["bbox"]
+    comparison = voc.compare([detection(1, 1, BOX), detection(1, 3, BOX)], make_dataset(truth), ("bbox",))["bbox"]
     assert comparison.metrics["VOC07"] == comparison.metrics["VOC10"] == 1
     assert comparison.per_class["dog"] == {"VOC07": None, "VOC10": None, "AP": None, "AR": None}
 
@@ -96,14 +96,14 @@ def test_the_objects_of_xml_files_given_as_detections_score_one(tmp_path):
     dataset = load_voc_folder(str(tmp_path), "train")
     results = [detection(record.image_id, dataset.category_ids[label - 1], bbox) for record in dataset.records
                for bbox, label in zip(record.bboxes, record.labels)]
-    found = voc.compare(results, dataset, has_masks=True)
+    found = voc.compare(results, dataset, kinds=("bbox", "segm"))
     assert list(found) == ["bbox"]
     for name in ("VOC07", "VOC10", "AP", "AP50", "AR100"):
         assert found["bbox"].metrics[name] == pytest.approx(1)
 
 
 def test_tables_have_both_rules_before_cocos_metrics():
-    comparisons = voc.compare([detection(1, 1, BOX)], make_dataset(make_record(1, [BOX, BOX], [1, 2])), False)
+    comparisons = voc.compare([detection(1, 1, BOX)], make_dataset(make_record(1, [BOX, BOX], [1, 2])), ("bbox",))
     lines = [line.split() for line in voc.format_metrics(comparisons).splitlines()]
     assert lines[0] == ["percent", "VOC07", "VOC10"] and lines[2] == ["bbox", "50.0", "50.0"]
     assert ["percent", "AP", "AP50", "AP75", "APs", "APm", "APl"] in lines
