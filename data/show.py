@@ -67,10 +67,13 @@ def drawn_samples(cfg, datasets):
 
 
 def _draw_batch(batch, cfg):
+    edges = cfg.DATA.KEYPOINT_EDGES if cfg.MODE_KEYPOINT else ()
     for i, (height, width) in enumerate(batch.image_sizes.tolist()):
         masks = None if batch.gt_masks is None else unpack_masks(batch.gt_masks[i], cfg.MRCNN.GT_RESOLUTION)
-        truth = of_sample(batch.gt_boxes[i], batch.gt_labels[i], masks, (height, width), cfg.DATA.CLASS_NAMES)
-        yield int(batch.image_ids[i]), draw_ground_truth(batch.images[i, :height, :width], truth)
+        keypoints = None if batch.gt_keypoints is None else batch.gt_keypoints[i]
+        truth = of_sample(batch.gt_boxes[i], batch.gt_labels[i], masks, (height, width), cfg.DATA.CLASS_NAMES,
+                          keypoints)
+        yield int(batch.image_ids[i]), draw_ground_truth(batch.images[i, :height, :width], truth, edges)
 
 
 def make_sheet(pictures):

@@ -124,7 +124,7 @@ def draw_ground_truth(image, truth, edges=(), min_edge=480):
     return canvas
 
 
-def draw_marked(image, record, class_names, bbox):
+def draw_marked(image, record, class_names, bbox, edges=()):
     """
     Draw one object of an image, or what an annotation file has for one, with a red frame around its box. Where the box
     leaves the image the picture is extended, though not beyond three images' width and height.
@@ -133,6 +133,7 @@ def draw_marked(image, record, class_names, bbox):
         image: uint8 (h, w, 3), BGR, of the record
         record (data.Record), class_names (tuple of str)
         bbox: x, y, width, height; an object of the record with just this box is drawn too
+        edges: as `draw_ground_truth` takes them
 
     Returns:
         uint8 (h', w', 3)
@@ -146,7 +147,7 @@ def draw_marked(image, record, class_names, bbox):
     right, bottom = np.ceil(np.maximum(frame[2:] - [width, height], 0)).astype(int).tolist()
     extended = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=OUTSIDE)
     truth = of_record(record, class_names).select((record.bboxes == bbox).all(axis=1)).moved(left, top)
-    canvas = draw_ground_truth(extended, truth)
+    canvas = draw_ground_truth(extended, truth, edges)
     factor = canvas.shape[0] // extended.shape[0]
     draw_box(canvas, (frame + [left, top, left, top]) * factor, MARK, 2 * line_width(canvas))
     return canvas

@@ -53,13 +53,16 @@ def read_config(args):
     return cfg
 
 
+def _edges(dataset):
+    return dataset.skeleton.edges if dataset.skeleton else ()
+
+
 def _draw_objects(image, record, dataset):
-    edges = dataset.skeleton.edges if dataset.skeleton else ()
-    return draw_ground_truth(image, of_record(record, dataset.class_names), edges)
+    return draw_ground_truth(image, of_record(record, dataset.class_names), _edges(dataset))
 
 
 def _draw_problem(image, record, dataset, bbox):
-    return draw_marked(image, record, dataset.class_names, bbox)
+    return draw_marked(image, record, dataset.class_names, bbox, _edges(dataset))
 
 
 def main():

@@ -62,6 +62,11 @@ KINDS = {
     "rle-counts": Kind("the counts of an RLE do not add up", "encode the mask again"),
     # keypoints
     "keypoint-outside": Kind("a labelled keypoint is outside of its image", "correct it, or set its visibility to 0"),
+    "keypoint-leaves-box": Kind("a labelled keypoint is outside of its box by more than half of its longer edge",
+                                "correct it, or see that it is of this object"),
+    "keypoint-origin": Kind("a labelled keypoint is at 0, 0", "set its visibility to 0 if nobody placed it there"),
+    "keypoint-count": Kind("num_keypoints is not the number of labelled keypoints",
+                           "write how many have a visibility of 1 or 2"),
     "keypoints": Kind("a keypoint is far outside, or its visibility is not 0, 1 or 2",
                       "correct it, or set its three numbers to 0"),
     "keypoints-form": Kind("the keypoints of an object are not three numbers each",
@@ -73,5 +78,7 @@ KINDS = {
     "category-names": Kind("two categories have the same name but for case and spaces", "join them in one category"),
     "class-not-trained": Kind("a class is evaluated and never trained on", "move some of its images to the training"),
     "class-not-evaluated": Kind("a class is trained on and never evaluated", "move some of its images to validation"),
+    "class-no-keypoints": Kind("a category lists keypoints, and no object of it has one labelled",
+                               "annotate them, or take them out of the category"),
     "unusable": Kind("something cannot be used", "see its text"),
 }

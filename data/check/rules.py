@@ -1,6 +1,7 @@
 """What can be wrong with the images and objects of one data set, as they are annotated. Each rule yields `Problem`s."""
 import numpy as np
 
+from data.coco_rules import KEYPOINT_SHIFT
 from data.flat_records import records_with_masks
 from data.records import collecting_problems
 
@@ -9,6 +10,7 @@ MASK_TOLERANCE = 2.0    # pixels that a mask may leave its box by
 MIN_FILLED = 0.25       # of a box, by what is around its mask
 MIN_EDGE = 1.0          # pixels
 FEW_OBJECTS = 3         # from which on boxes are judged together
+KEYPOINT_REACH = 0.5    # of a box's longer edge, that a keypoint may leave it by
 MAX_ODD_SHARE = 0.3     # of boxes that leave their image; beyond it they may be of another form
 MAX_UNMASKED_SHARE = 0.1    # of objects without a mask that are named one by one
 
@@ -110,12 +112,43 @@ def _keypoints(split):
     if split.objects.keypoints is None:
         return
     x, y, visible = np.moveaxis(split.objects.keypoints, -1, 0)
-    width, height = split.limits.T[..., None]
-    is_inside = (np.minimum(x, y) >= -BOX_TOLERANCE) & (x <= width + BOX_TOLERANCE) & (y <= height + BOX_TOLERANCE)
     for i, k in _first_of_each(~np.isin(visible, (0, 1, 2))):
         yield split.problem("keypoints", i, f"its keypoint {k + 1} has the visibility {visible[i, k]:g}")
-    for i, k in _first_of_each((visible > 0) & ~is_inside):
+    for i, k in _first_of_each((visible > 0) & ~_are_in_image(split)):
         yield split.problem("keypoint-outside", i, f"its keypoint {k + 1} is at {x[i, k]:g}, {y[i, k]:g}")
+    for i, k in _first_of_each((visible > 0) & (np.minimum(x, y) >= 0) & (np.maximum(x, y) <= KEYPOINT_SHIFT)):
+        yield split.problem("keypoint-origin", i, f"its keypoint {k + 1} is at 0, 0")
+
+
+def _are_in_image(split):
+    """Returns: bool (N, K), of all keypoints"""
+    points, limits = split.objects.keypoints[..., :2], split.limits[:, None]
+    return ((points >= -BOX_TOLERANCE) & (points <= limits + BOX_TOLERANCE)).all(axis=-1)
+
+
+def _keypoints_far_from_their_box(split):
+    if split.objects.keypoints is None:
+        return
+    points, corners = split.objects.keypoints[..., :2], split.corners[:, None]
+    over = np.maximum(corners[..., :2] - points, points - corners[..., 2:]).max(axis=-1)
+    reach = MASK_TOLERANCE + KEYPOINT_REACH * split.objects.bboxes[:, 2:].max(axis=1)
+    is_labelled = split.objects.keypoints[..., 2] > 0
+    for i, k in _first_of_each(is_labelled & _are_in_image(split) & (over > reach[:, None])):
+        yield split.problem("keypoint-leaves-box", i, f"its keypoint {k + 1} leaves its box "
+                            f"{_box(split.objects.bboxes[i])} by {over[i, k]:.4g} pixels")
+
+
+def _unlabelled_keypoints(split):
+    """Classes that have keypoints, none of which an object has labelled."""
+    objects, skeleton = split.objects, split.dataset.skeleton
+    if objects.keypoints is None or skeleton is None:
+        return
+    labelled = set(objects.labels[(objects.keypoints[..., 2] > 0).any(axis=1)].tolist())
+    for label, (name, count) in enumerate(zip(split.dataset.class_names, split.class_counts.tolist()), start=1):
+        num_keypoints = len(skeleton.of_label(label))
+        if count and num_keypoints and label not in labelled:
+            yield split.set_problem("class-no-keypoints", f"class {name!r} lists {num_keypoints} keypoints, and none "
+                                    f"of its {count} objects has one labelled")
 
 
 def _first_of_each(is_wrong):
@@ -137,4 +170,4 @@ def _box(bbox):
 
 
 RULES = (_empty_sets, _files_twice, _other_boxes, _boxes_that_leave, _tiny_objects, _objects_twice, _implausible_areas,
-         _masks, _keypoints)
+         _masks, _keypoints, _keypoints_far_from_their_box, _unlabelled_keypoints)

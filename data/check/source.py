@@ -13,7 +13,7 @@ def with_annotation_ids(problems, path):
 
     Returns:
         list[Problem]: the same, those of objects with the id of their annotation in place of their number; and one for
-        each annotation that has the id of another
+        each annotation that has the id of another, or another number of keypoints than it says
     """
     annotations = [fields for fields in read_json(path)["annotations"] if isinstance(fields, dict)]
     images = {problem.image_id for problem in problems if problem.item.startswith("object ")}
@@ -22,7 +22,8 @@ def with_annotation_ids(problems, path):
         image_id, bbox = fields.get("image_id"), fields.get("bbox")
         if isinstance(image_id, int) and image_id in images and _is_box(bbox):
             ids[(image_id, *bbox)].append(fields.get("id"))
-    return [_with_id(problem, ids) for problem in problems] + list(_ids_twice(annotations, path))
+    return [_with_id(problem, ids) for problem in problems] + [*_ids_twice(annotations, path),
+                                                               *_wrong_counts(annotations, path)]
 
 
 def _is_box(bbox):
@@ -40,7 +41,22 @@ def _ids_twice(annotations, path):
     for fields in annotations:
         annotation_id = fields.get("id")
         if isinstance(annotation_id, (int, str)) and annotation_id in seen:
-            yield Problem("annotation-id-twice", path, f"annotation {annotation_id} of image {fields.get('image_id')}",
-                          "its id appears twice", fields.get("image_id"), fields.get("bbox"))
+            yield _problem("annotation-id-twice", path, fields, "its id appears twice")
         elif isinstance(annotation_id, (int, str)):
             seen.add(annotation_id)
+
+
+def _wrong_counts(annotations, path):
+    for fields in annotations:
+        keypoints, said = fields.get("keypoints") or [], fields.get("num_keypoints")
+        if not isinstance(keypoints, list) or not isinstance(said, int):
+            continue
+        labelled = sum(value in (1, 2) for value in keypoints[2::3])
+        if said != labelled:
+            yield _problem("keypoint-count", path, fields,
+                           f"num_keypoints is {said}, and {labelled} of its keypoints are labelled")
+
+
+def _problem(kind, path, fields, text):
+    return Problem(kind, path, f"annotation {fields.get('id')} of image {fields.get('image_id')}", text,
+                   fields.get("image_id"), fields.get("bbox"))

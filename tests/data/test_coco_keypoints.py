@@ -29,7 +29,7 @@ def test_every_class_has_all_where_all_list_the_same():
 
 
 def test_the_same_keypoints_in_another_order_are_the_same_keypoints():
-    turned = {"keypoints": BODY["keypoints"][::-1], "skeleton": [[3, 1]]}
+    turned = {"keypoints": BODY["keypoints"][::-1], "skeleton": [[1, 3]]}
     assert parse_skeleton(categories(BODY, turned))[1:] == (((0, 1), (0, 2)), ((0, 1, 2), (2, 1, 0)))
 
 

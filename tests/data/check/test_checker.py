@@ -59,13 +59,13 @@ def recategorized(split, **changes):
     return lambda contents: contents[split]["categories"][0].update(changes)
 
 
-def with_keypoints(keypoints):
-    """Categories of one keypoint, and those of the annotation 1002"""
+def with_keypoints(keypoints, **changes):
+    """Categories of one keypoint, and those of the annotation 1002, with other changes of it"""
     def plant(contents):
         for content in contents.values():
             for category in content["categories"]:
                 category["keypoints"] = ["nose"]
-        contents["train"]["annotations"][1]["keypoints"] = keypoints
+        contents["train"]["annotations"][1].update(keypoints=keypoints, **changes)
     return plant
 
 
@@ -93,6 +93,10 @@ ANNOTATED = [
     ("keypoints", with_keypoints([20, 20, 7]), IN_TRAIN, "annotation 1002"),
     ("keypoints-form", with_keypoints([20, 20]), IN_TRAIN, "annotation 1002"),
     ("keypoint-outside", with_keypoints([20, HEIGHT + 2, 2]), IN_TRAIN, "annotation 1002"),
+    ("keypoint-leaves-box", with_keypoints([20, 43, 1]), IN_TRAIN, "annotation 1002"),
+    ("keypoint-origin", with_keypoints([0, 0, 2]), IN_TRAIN, "annotation 1002"),
+    ("keypoint-count", with_keypoints([20, 20, 2], num_keypoints=0), IN_TRAIN, "annotation 1002"),
+    ("keypoint-count", annotation(num_keypoints=3), IN_TRAIN, "annotation 1002"),
     ("mask-empty", annotation(segmentation=[[10, 10, 20, 20, 30, 30]]), IN_TRAIN, "annotation 1002"),
     ("mask-empty", annotation(segmentation={"size": [HEIGHT, WIDTH], "counts": [NUM_PIXELS]}), IN_TRAIN,
      "annotation 1002"),
@@ -120,6 +124,7 @@ ANNOTATED = [
     ("category-unused", lambda contents: [relabelled(name, 90, 3)(contents) for name in contents], IN_TRAIN, ""),
     ("class-not-evaluated", relabelled("val", 90, 3), IN_TRAIN, ""),
     ("class-not-trained", relabelled("train", 90, 3), "instances_val.json", ""),
+    ("class-no-keypoints", with_keypoints([20, 20, 2]), IN_TRAIN, ""),
     ("no-images", emptied("train", "images"), IN_TRAIN, ""),
     ("no-objects", emptied("train", "annotations"), IN_TRAIN, ""),
 ]
@@ -197,6 +202,16 @@ def test_keypoints_outside_of_the_image_and_of_unknown_visibility_are_found():
     found = [(p.kind, p.item) for p in rules.check_split(make_split(dataset, True), needs_masks=False)
              if p.kind.startswith("keypoint")]
     assert found == [("keypoints", "object 2 of image 7"), ("keypoint-outside", "object 3 of image 7")]
+
+
+def test_keypoints_as_they_should_be_are_no_problem(tmp_path):
+    contents = checked_folder.clean_content()
+    for content in contents.values():
+        content["categories"][0]["keypoints"] = ["nose", "tail"]
+        for fields in content["annotations"][:1]:
+            fields.update(keypoints=[20, 20, 2, 30, 41, 1], num_keypoints=2)
+    checked_folder.write(tmp_path, contents)
+    assert checked_folder.found(tmp_path) == []
 
 
 def test_one_data_set_with_many_problems_has_all_of_them_though_training_would_refuse_it(tmp_path):
