@@ -10,6 +10,7 @@ import pytest
 def detectron_layers(names, blocks):
     """Our layer to Detectron's, for the layers among `names`."""
     layers = {"conv0": "conv1", "maskrcnn/deconv": "conv5_mask", "maskrcnn/conv": "mask_fcn_logits"}
+    layers.update({f"conv{i}_{j}": f"conv{i}_{j}" for i in range(1, 6) for j in range(1, 4)})    # of VGG16
     for stage, count in zip("2345", blocks):
         for block in range(count):
             ours = f"group{int(stage) - 2}/block{block}/"
@@ -21,7 +22,7 @@ def detectron_layers(names, blocks):
         layers[f"fpn/lateral_1x1_c{stage}"] = f"fpn_inner_{last}" + ("" if stage == "5" else "_lateral")
         layers[f"fpn/gn_c{stage}"] = layers[f"fpn/lateral_1x1_c{stage}"]
         layers[f"fpn/posthoc_3x3_p{stage}"] = layers[f"fpn/gn_p{stage}"] = f"fpn_{last}"
-    level = "_fpn2" if "fpn/lateral_1x1_c2/W" in names else ""
+    level = "_fpn2" if "fpn/posthoc_3x3_p3/W" in names else ""    # a pyramid of P2 alone has one RPN
     layers.update({"rpn/conv0": "conv_rpn" + level, "rpn/class": "rpn_cls_logits" + level,
                    "rpn/box": "rpn_bbox_pred" + level})
     for ours, stage in [("fastrcnn", ""), ("cascade_rcnn_stage1", ""), ("cascade_rcnn_stage2", "_2"),
@@ -37,7 +38,7 @@ def detectron_layers(names, blocks):
             layers[f"{ours}{middle}box"] = "bbox_pred" + stage
     layers.update({f"maskrcnn/{ours}": f"_[mask]_{theirs}" for ours, theirs in layers.items()
                    if ours.startswith("group3/")})
-    mask = "_mask_" if "maskrcnn/gn0/gamma" in names else "_[mask]_"
+    mask = "_mask_" if {"maskrcnn/gn0/gamma", "maskrcnn/fcn0/gn/gamma"} & set(names) else "_[mask]_"
     for i in range(4):
         layers[f"maskrcnn/fcn{i}"] = layers[f"maskrcnn/gn{i}"] = f"{mask}fcn{i + 1}"
     return layers
@@ -47,7 +48,10 @@ def detectron2_layers(names, blocks):
     """Our layer to Detectron2's, for the layers among `names`."""
     has_fpn = "fpn/lateral_1x1_c2/W" in names
     bottom_up = "backbone.bottom_up." if has_fpn else "backbone."
-    layers = {"conv0": bottom_up + "stem.conv1", "rpn/conv0": "proposal_generator.rpn_head.conv",
+    conv = "proposal_generator.rpn_head.conv"
+    layers = {"conv0": bottom_up + "stem.conv1",
+              **({"rpn/conv0": f"{conv}.conv0", "rpn/conv1": f"{conv}.conv1"} if "rpn/conv1/W" in names
+                 else {"rpn/conv0": conv}),
               "rpn/class": "proposal_generator.rpn_head.objectness_logits",
               "rpn/box": "proposal_generator.rpn_head.anchor_deltas",
               "maskrcnn/deconv": "roi_heads.mask_head.deconv", "maskrcnn/conv": "roi_heads.mask_head.predictor"}
@@ -83,14 +87,22 @@ def outputs_first(name, value):
     return np.einsum("io->oi", value) if value.ndim == 2 else value
 
 
+VARIABLE = re.compile("/(?:[bg]n/)?(W|b|gamma|beta|mean/EMA|variance/EMA)")
+
+
 def of_layer(weights, layer):
     """Returns: dict of variable, such as "W" or "gamma", to array; without the bias where GN follows, as in both"""
-    match = {name: re.fullmatch(re.escape(layer) + "/(?:[bg]n/)?(W|b|gamma|beta|mean/EMA|variance/EMA)", name)
-             for name in weights}
-    of = {match[name].group(1): outputs_first(name, value) for name, value in weights.items() if match[name]}
+    match = {name: VARIABLE.fullmatch(name[len(layer):]) for name in weights if name.startswith(layer)}
+    of = {match[name].group(1): outputs_first(name, weights[name]) for name in match if match[name]}
     if re.sub(r"lateral_1x1|posthoc_3x3|fcn|conv(?=\d)", "gn", layer) + "/gamma" in weights:
         of.pop("b", None)
     return of
+
+
+def folded(weights, layer):
+    """Scale and shift of a norm with fixed statistics."""
+    scale = weights[layer + "/gamma"] / np.sqrt(weights[layer + "/variance/EMA"] + np.float32(1e-5))
+    return scale, weights[layer + "/beta"] - weights[layer + "/mean/EMA"] * scale
 
 
 def junk(like):

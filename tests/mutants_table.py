@@ -287,7 +287,18 @@ BREAKS = {
          "tests/weights/test_fit.py"),
         ("other_classes = [name for name in differing if partial and PER_CLASS.match(name)]",
          "other_classes = []",
+         "tests/weights/test_fit.py"),
+        ("return {name: value for name, value in weights.items() if name not in left_out}",
+         "return weights",
          "tests/weights/test_fit.py")],
+    "weights/detectron.py": [
+        ('if last == "W" and layer.startswith("fpn/") and f"{layer}/bn/gamma" not in weights:',
+         'if last == "W" and layer.startswith("fpn/"):',
+         "tests/weights/test_detectron.py")],
+    "weights/torchvision.py": [
+        ('(r"features\\.(0)", VGG16.get, reverse_inputs),',
+         '(r"features\\.(0)", VGG16.get, None),',
+         "tests/weights/test_torchvision.py")],
     "weights/axes.py": [
         ("return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T",
          "return array.transpose(2, 3, 0, 1) if array.ndim == 4 else array.T",
@@ -298,6 +309,9 @@ BREAKS = {
     "weights/torch_files.py": [
         ("if size > len(numbers) or size and last >= len(numbers):",
          "if size > len(numbers):",
+         "tests/weights/test_torch_files.py"),
+        ("if sum(array.nbytes for array in arrays.values()) > 4 * os.path.getsize(path):",
+         "if False:",
          "tests/weights/test_torch_files.py"),
         ("if sum(entry.file_size for entry in entries.values()) > os.path.getsize(path):",
          "if False:",

@@ -30,7 +30,8 @@ MAX_FILE, MAX_FUNCTION = 400, 60    # lines
 # tests of more than a file
 END_TO_END = {"tests/test_structure.py", "tests/test_mutants.py", "tests/test_fuzz_annotations.py",
               "tests/test_fuzz_images.py", "tests/distributed/test_jobs.py", "tests/modeling/test_golden.py",
-              "tests/modeling/test_golden_torchvision.py", "tests/training/test_checkpoint_kills.py"}
+              "tests/modeling/test_golden_torchvision.py", "tests/training/test_checkpoint_kills.py",
+              "tests/weights/test_architectures.py"}
 
 
 def part_of(path):

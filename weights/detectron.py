@@ -11,9 +11,11 @@ FRCNN.POOL_SHIFTED=False pools RoIs as Detectron does, and FRCNN.POOL_SAMPLES=0 
 0. What stays different: Detectron's boxes are 1 larger than x2 - x1 and its anchors are rounded, so that its models
 give other boxes here, as they do in Detectron2 (docs/notes/compatibility.md there).
 
-Not converted, since it would compute something else: heads in which a norm stands between convolution and ReLU (here it
-stands behind the ReLU, as in the tensorpack zoo), norms other than GN in the FPN. Keypoint, panoptic and RetinaNet
-heads have no counterpart. Deformable convolutions are refused, since their weights would fit plain ones.
+In both projects a head's norm stands between convolution and ReLU, so their GN heads need FPN.HEAD_NORM_FIRST=True.
+Detectron2's batch norms in pyramid and heads are those of FPN.NORM=SyncBN and of the heads "…_bn_head".
+
+Not converted, since it would compute something else: an RPN with norms. Panoptic and RetinaNet heads have no
+counterpart. Deformable convolutions are refused, since their weights would fit plain ones.
 
 Sources of names and layouts: Detectron, detectron/modeling/{ResNet,FPN,rpn_heads,fast_rcnn_heads,mask_rcnn_heads,
 generate_anchors}.py; Detectron-Cascade-RCNN (Cai), detectron/modeling/cascade_rcnn_heads.py; Detectron2,
@@ -95,7 +97,7 @@ DETECTRON2 = [
      lambda stage, block, i: f"group{stage - 2}/block{block}/conv{i}", None),
     (r"backbone\.fpn_lateral(\d)", lambda level: f"fpn/lateral_1x1_c{level}", None),
     (r"backbone\.fpn_output(\d)", lambda level: f"fpn/posthoc_3x3_p{level}", None),
-    (r"proposal_generator\.rpn_head\.conv", lambda: "rpn/conv0", None),
+    (r"proposal_generator\.rpn_head\.conv(?:\.conv(\d))?", lambda i=0: f"rpn/conv{i}", None),
     # anchors in our order
     (r"proposal_generator\.rpn_head\.objectness_logits", lambda: "rpn/class", None),
     (r"proposal_generator\.rpn_head\.anchor_deltas", lambda: "rpn/box", None),
@@ -127,8 +129,7 @@ ENDINGS = {
 }
 NAME = re.compile(f"(.+?)({'|'.join(map(re.escape, ENDINGS))})")
 
-# parts that no network here computes: whatever has such a variable is left out as a whole
-FOREIGN = re.compile(r"(fpn|rpn|box_head\d|maskrcnn)/\w+/[gb]n/")
+RPN_NORM = re.compile(r"rpn/\w+/[gb]n/")    # which no RPN here has
 
 
 def is_detectron_name(name):
@@ -166,15 +167,12 @@ def convert(path, content):
                             "only models with Detectron's own anchors and classes are converted") from None
         sources[our_name] = name
 
-    # before parts are left out, as they tell what network it is
-    is_cascade = any(name.startswith("box_head2/") for name in converted)
-    has_fpn = any(name.startswith("fpn/") for name in converted)
-    foreign = {match.group(1) for match in map(FOREIGN.match, converted) if match}
-    for our_name in [name for name in converted if name.split("/")[0] in foreign]:
-        unknown[sources[our_name]] = arrays[sources[our_name]]
-        del converted[our_name]
+    if any(map(RPN_NORM.match, converted)):
+        for our_name in [name for name in converted if name.startswith("rpn/")]:
+            unknown[sources[our_name]] = arrays[sources[our_name]]
+            del converted[our_name]
     _complete(converted)
-    return {**_name_heads(converted, is_cascade, has_fpn), **unknown}
+    return {**_name_heads(converted), **unknown}
 
 
 def _arrays(path, content):
@@ -187,7 +185,7 @@ def _arrays(path, content):
         if isinstance(content.get(key), dict):
             content = with_text_keys(content[key])
     arrays = {name: np.asarray(value) for name, value in content.items()
-              if isinstance(name, str) and isinstance(value, np.ndarray)}
+              if isinstance(name, str) and name.isprintable() and isinstance(value, np.ndarray)}
     if not arrays:
         raise UserError(f"{path} holds no weights; a dict of name to NumPy array is wanted, "
                         "as Detectron and Detectron2 write it")
@@ -213,15 +211,18 @@ def _complete(weights):
     """Add the variables that Detectron does without."""
     for name, value in list(weights.items()):
         layer, _, last = name.rpartition("/")
-        if last == "W" and layer.startswith("fpn/"):    # without a bias before GN
+        # without a bias before GN, as here before batch norms
+        if last == "W" and layer.startswith("fpn/") and f"{layer}/bn/gamma" not in weights:
             weights.setdefault(f"{layer}/b", np.zeros_like(value[0, 0, 0]))
         if name.endswith("/bn/gamma") and f"{layer}/mean/EMA" not in weights:
             weights[f"{layer}/mean/EMA"] = np.zeros_like(value)
             weights[f"{layer}/variance/EMA"] = np.full_like(value, 1 - BATCH_NORM_EPSILON)
 
 
-def _name_heads(weights, is_cascade, has_fpn):
+def _name_heads(weights):
     """Returns: the weights with the names of the box heads, which depend on what else is there"""
+    is_cascade = any(name.startswith("box_head2/") for name in weights)
+    has_fpn = any(name.startswith("fpn/") for name in weights)
     named = {}
     for name, value in weights.items():
         match = re.fullmatch(r"box_head(\d)/(outputs/)?(.*)", name)

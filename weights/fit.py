@@ -11,6 +11,11 @@ from weights import detectron
 # layers whose shape follows from the number of classes: of FPN and C4, of a cascade, of the mask head
 PER_CLASS = re.compile(r"(fastrcnn(/outputs)?|cascade_rcnn_stage\d/outputs)/(class|box)/|maskrcnn/conv/")
 
+# norms of a pyramid and of heads: parts that are taken as a whole, or not at all where they have other norms
+PART_NORM = re.compile(r"(fpn|fastrcnn|cascade_rcnn_stage\d|maskrcnn)/(?!group3).*/gamma")
+# GN of heads as with FPN.HEAD_NORM_FIRST=True, and as with False
+NORM_FIRST, NORM_BEHIND = re.compile(r".*/(conv|fcn)\d/gn/gamma"), re.compile(r"(?!fpn/).*/gn\d/gamma")
+
 
 def is_network(name):
     """False for the state of a training: the optimizer, the step, averages for summaries."""
@@ -41,7 +46,7 @@ def check_fit(path, weights, variables, partial=False):
         UserError: nothing fits, a shape differs, or, unless `partial`, a variable is missing
     """
     if partial:
-        weights = {**_for_own_conv5(weights, variables), **weights}
+        weights = _without_other_norms(path, {**_for_own_conv5(weights, variables), **weights}, variables)
     fitting = {name: value for name, value in weights.items() if name in variables}
     if not fitting:
         raise UserError(f"{path}: none of its {len(weights)} arrays belongs to this network; "
@@ -57,7 +62,7 @@ def check_fit(path, weights, variables, partial=False):
     not_used = f"; {len(unused)} arrays not used, such as {unused[0]}" if unused else ""
     if missing and not partial:
         raise UserError(f"{path} is of another architecture: it lacks {len(missing)} of {len(variables)} variables, "
-                        f"such as {missing[0]}{not_used}; set --config to the model that the weights were made with")
+                        f"such as {missing[0]}{not_used}; {_remedy(unused, missing)}")
     logger.info(f"{path}: {len(fitting)} arrays loaded" + (
         f"; {len(missing)} variables keep their initial values, such as {missing[0]}" if missing else "") + not_used)
     return fitting
@@ -67,6 +72,25 @@ def _for_own_conv5(weights, variables):
     """Returns: dict, what a mask head's own conv5 starts from, as in Detectron: the conv5 of a file without it"""
     of_backbone = {name: name.removeprefix("maskrcnn/") for name in variables if name.startswith("maskrcnn/group3/")}
     return {name: weights[source] for name, source in of_backbone.items() if source in weights}
+
+
+def _without_other_norms(path, weights, variables):
+    """Returns: dict, the weights without pyramid and heads whose norms are others than the network's"""
+    other = [name for name in weights if PART_NORM.fullmatch(name) and name not in variables]
+    parts = sorted({PART_NORM.fullmatch(name)[1] for name in other})
+    left_out = [name for name in weights if name.split("/")[0] in parts]
+    if any(name in variables for name in left_out):
+        logger.info(f"{path} has other norms: {len(left_out)} arrays of {', '.join(parts)} are left out, as there is "
+                    f"no {other[0]} here; {_remedy(other, variables)}")
+    return {name: value for name, value in weights.items() if name not in left_out}
+
+
+def _remedy(found, wanted):
+    """Args: found, wanted: names of variables, of those that only a file has, and that a network has"""
+    for norm_first, theirs, ours in ((True, NORM_FIRST, NORM_BEHIND), (False, NORM_BEHIND, NORM_FIRST)):
+        if any(map(theirs.fullmatch, found)) and any(map(ours.fullmatch, wanted)):
+            return f"set FPN.HEAD_NORM_FIRST={norm_first}"
+    return "set --config to the model that the weights were made with"
 
 
 def _check_floats(path, weights):

@@ -3,9 +3,10 @@ Weights of torchvision's detection models, and of its ImageNet models as backbon
 of this project.
 
 Their images are RGB, ours BGR, so the first kernel is turned. Their models for COCO count 90 classes, the gaps among
-COCO's ids included. Networks of `configs/torchvision/` compute what torchvision's do.
+COCO's ids included. Networks of `configs/torchvision/` compute what torchvision's do. Files that others made of Caffe's
+weights under these names expect BGR images and would be turned wrongly.
 
-Sources of names: torchvision/models/{resnet,detection/faster_rcnn,detection/mask_rcnn,detection/keypoint_rcnn,
+Sources of names: torchvision/models/{resnet,vgg,detection/faster_rcnn,detection/mask_rcnn,detection/keypoint_rcnn,
 detection/rpn}.py and torchvision/ops/feature_pyramid_network.py, of 0.29 and of what older files have.
 """
 import re
@@ -16,6 +17,10 @@ from weights.axes import drop_background, reverse_inputs, to_our_axes
 
 BODY = r"(?:backbone\.body\.)?"    # an ImageNet model has none of it
 BLOCK = BODY + r"layer(\d)\.(\d+)\."
+# VGG16's convolutions among what torchvision counts as its features
+VGG16 = dict(zip((0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), (
+    "conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_2", "conv4_3",
+    "conv5_1", "conv5_2", "conv5_3")))
 
 # layers: their name, ours by the numbers in it, and what changes in our layout
 LAYERS = [
@@ -25,6 +30,10 @@ LAYERS = [
     (BLOCK + r"bn(\d)", lambda stage, block, i: f"group{stage - 1}/block{block}/conv{i}/bn", None),
     (BLOCK + r"downsample\.0", lambda stage, block: f"group{stage - 1}/block{block}/convshortcut", None),
     (BLOCK + r"downsample\.1", lambda stage, block: f"group{stage - 1}/block{block}/convshortcut/bn", None),
+    (r"features\.(0)", VGG16.get, reverse_inputs),
+    (r"features\.(\d+)", VGG16.get, None),
+    (r"classifier\.0", lambda: "fastrcnn/fc6", None),
+    (r"classifier\.3", lambda: "fastrcnn/fc7", None),
     # older files lack the 0
     (r"backbone\.fpn\.inner_blocks\.(\d)(?:\.0)?", lambda i: f"fpn/lateral_1x1_c{i + 2}", None),
     (r"backbone\.fpn\.inner_blocks\.(\d)\.1", lambda i: f"fpn/lateral_1x1_c{i + 2}/bn", None),
@@ -58,7 +67,13 @@ STATE = "num_batches_tracked"    # of a training, which has no counterpart
 
 def is_torchvision(arrays):
     """Args: arrays (dict): by name. Returns: bool, whether they are of one of torchvision's networks"""
-    return any(re.fullmatch(BLOCK + r"conv1\.weight", name) for name in arrays)
+    return any(re.fullmatch(BLOCK + r"conv1\.weight", name) for name in arrays) or _is_vgg16(arrays)
+
+
+def _is_vgg16(arrays):
+    """Its convolutions stand at other places than those of VGG11, 13 and 19, or of a VGG with norms."""
+    return {name for name in arrays if re.fullmatch(r"features\.\d+\.weight", name)} == {
+        f"features.{i}.weight" for i in VGG16}
 
 
 def convert(path, arrays):

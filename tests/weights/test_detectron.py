@@ -12,10 +12,11 @@ import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.models import BatchNorm
 
-from detectron_files import WRITERS, detectron2_state, detectron_blobs, detectron_layers, of_layer, project
+from detectron_files import WRITERS, detectron2_state, detectron_blobs, detectron_layers, folded, of_layer, project
 from graph import build, tower
 from inference.predictor import load_predictor
 from modeling.anchors import cell_anchors
+from network_variables import Variable
 from training.model import TrainingModel
 from weights import fit
 from weights.detectron import convert
@@ -43,12 +44,6 @@ def has_gn_head(model, name):
     return model == "R50-FPN-GN" and name.startswith(("fastrcnn/", "maskrcnn/"))
 
 
-def folded(weights, layer):
-    """Scale and shift of a norm with fixed statistics."""
-    scale = weights[layer + "/gamma"] / np.sqrt(weights[layer + "/variance/EMA"] + np.float32(1e-5))
-    return scale, weights[layer + "/beta"] - weights[layer + "/mean/EMA"] * scale
-
-
 @project
 @pytest.mark.parametrize("model", MODELS)
 def test_a_file_gives_the_weights_that_it_was_made_from(recorded, tmp_path, model, project):
@@ -69,14 +64,11 @@ def test_a_file_gives_the_weights_that_it_was_made_from(recorded, tmp_path, mode
 
 @project
 @pytest.mark.parametrize("model", MODELS)
-def test_nothing_else_comes_out_of_a_file_but_heads_that_differ(recorded, tmp_path, model, project):
+def test_nothing_else_comes_out_of_a_file_but_norms_that_stand_elsewhere(recorded, tmp_path, model, project):
     weights = recorded(model)
-    found = read_weights(WRITERS[project](str(tmp_path / "w.pkl"), weights))
-    others = [name for name in found if name not in weights]
-    assert bool(others) == (model == "R50-FPN-GN")
-    heads = ("head_conv", "fc6", "cls_score", "bbox_pred", "_mask_fcn", "conv5_mask", "mask_fcn", "roi_heads")
-    assert all(name.startswith(heads) for name in others)
-    assert not any(has_gn_head(model, name) for name in found)
+    others = set(read_weights(WRITERS[project](str(tmp_path / "w.pkl"), weights))) - weights.keys()
+    assert others == {f"{layer}{i}/gn/{v}" for layer in ("fastrcnn/conv", "maskrcnn/fcn") for i in range(4)
+                      for v in ("gamma", "beta") if model == "R50-FPN-GN"}
 
 
 # the same outputs ---------------------------------------------------------------------------------------------------
@@ -201,32 +193,25 @@ def log(monkeypatch):
     return lines
 
 
-class Variable:
-    """As much of a variable as `check_fit` looks at."""
-
-    def __init__(self, value):
-        self.shape = tf.TensorShape(value.shape)
-
-
 @project
 def test_a_training_starts_with_heads_of_its_own_where_theirs_differ(recorded, tmp_path, log, project):
     path = WRITERS[project](str(tmp_path / "w.pkl"), recorded("R50-FPN-GN"))
-    variables = {name: Variable(value) for name, value in recorded("R50-FPN-GN").items()}
+    variables = {name: Variable(value.shape) for name, value in recorded("R50-FPN-GN").items()}
     taken = check_fit(path, read_weights(path), variables, partial=True)
     assert {name for name in variables if name not in taken} == {
         name for name in variables if has_gn_head("R50-FPN-GN", name)}
-    assert len(log) == 1 and f"{len(taken)} arrays loaded; 42 variables keep their initial values, such as" in log[0]
-    assert "34 arrays not used, such as " + ("conv5_mask" if project == "detectron" else "roi_heads") in log[0]
+    assert len(log) == 2 and f"{len(taken)} arrays loaded; 42 variables keep their initial values, such as" in log[1]
+    assert "34 arrays of fastrcnn, maskrcnn are left out, as there is no fastrcnn/conv0/gn/gamma here" in log[0]
+    assert log[0].endswith("; set FPN.HEAD_NORM_FIRST=True")
 
 
 @project
 def test_a_prediction_with_heads_that_differ_is_refused_with_their_names(recorded, tmp_path, project):
     path = WRITERS[project](str(tmp_path / "w.pkl"), recorded("R50-FPN-GN"))
     with pytest.raises(UserError) as error:
-        check_fit(path, read_weights(path), {name: Variable(v) for name, v in recorded("R50-FPN-GN").items()})
-    assert "it lacks 42 of" in str(error.value) and "such as fastrcnn/" in str(error.value)
-    first = "conv5_mask" if project == "detectron" else "roi_heads"
-    assert f"34 arrays not used, such as {first}" in str(error.value)
+        check_fit(path, read_weights(path), {name: Variable(v.shape) for name, v in recorded("R50-FPN-GN").items()})
+    assert "it lacks 24 of" in str(error.value) and "such as fastrcnn/" in str(error.value)
+    assert "16 arrays not used, such as fastrcnn/conv0/gn/gamma; set FPN.HEAD_NORM_FIRST=True" in str(error.value)
 
 
 @pytest.mark.parametrize("stages", [(), (1, 2, 3)], ids=["one head", "cascade"])
@@ -243,45 +228,19 @@ def test_a_head_of_convolutions_without_norm_is_converted(project, stages):
         np.testing.assert_array_equal(found[name], value)
 
 
-@pytest.mark.parametrize("norm", ["GN", "BN"])
-def test_all_heads_of_a_cascade_with_norms_are_left_out(norm):
-    heads = [f"roi_heads.box_head.{k}." for k in range(3)]
-    theirs = {head + "fc1.weight": np.ones((2, 2)) for head in heads}
-    theirs.update({head + "conv1.norm.weight": np.ones(2) for head in heads})
-    if norm == "BN":
-        theirs.update({head + "conv1.norm.running_mean": np.ones(2) for head in heads})
+def test_an_rpn_with_norms_is_left_out_as_a_whole():
+    rpn = "proposal_generator.rpn_head."
+    theirs = {rpn + "conv.weight": np.ones((2, 2, 3, 3)), rpn + "conv.norm.weight": np.ones(2),
+              rpn + "objectness_logits.bias": np.ones(3)}
     assert convert("f", theirs).keys() == theirs.keys()
 
 
-def test_a_pyramid_with_batch_norm_is_left_out_and_the_box_head_keeps_its_name():
+def test_a_pyramid_with_batch_norm_has_no_biases():
     lateral = "backbone.fpn_lateral2."
     theirs = {lateral + "weight": np.ones((2, 2, 1, 1)), lateral + "norm.weight": np.ones(2),
-              lateral + "norm.running_mean": np.ones(2), "backbone.fpn_output2.weight": np.ones((2, 2, 3, 3))}
-    found = convert("f", {**theirs, "roi_heads.box_predictor.cls_score.bias": np.ones(3)})
-    assert found.keys() == theirs.keys() | {"fastrcnn/outputs/class/b"}
-
-
-# mask heads of Detectron --------------------------------------------------------------------------------------------
-MASK_HEADS = {"v0up": "MODE_FPN=False MRCNN.HEAD=v0up", "agnostic": "MODE_FPN=False MRCNN.CLASS_AGNOSTIC=True",
-              "v1up": "MRCNN.HEAD=v1up"}
-
-
-@pytest.mark.parametrize("head", MASK_HEADS)
-def test_a_mask_head_of_detectron_has_all_weights_of_ours(make_config, make_weight, head):
-    with tf.Graph().as_default():
-        model = TrainingModel(make_config(*MASK_HEADS[head].split()))
-        with tower(training=False):
-            model.build_graph(*[tfv1.placeholder(spec.dtype, spec.shape, spec.name) for spec in model.inputs()])
-        weights = {name: make_weight(name, v.shape.as_list()) for name, v in network_variables().items()
-                   if name.startswith("maskrcnn/")}
-    found = convert("f", detectron_blobs(weights, (1, 1, 1, 1)))
-    assert found.keys() == weights.keys()
-    for name, value in weights.items():
-        if "/bn/" not in name:
-            np.testing.assert_array_equal(found[name], value, err_msg=name)
-        elif name.endswith("/beta"):
-            norm = name.removesuffix("/beta")
-            np.testing.assert_allclose(folded(found, norm), folded(weights, norm), rtol=1e-6, atol=1e-7)
+              lateral + "norm.running_mean": np.ones(2)}
+    assert {name.removeprefix("fpn/lateral_1x1_c2/") for name in convert("f", theirs)} == {
+        "W", "bn/gamma", "bn/mean/EMA"}
 
 
 # files that are no weights ------------------------------------------------------------------------------------------

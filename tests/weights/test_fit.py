@@ -155,3 +155,37 @@ def test_a_mask_heads_own_conv5_starts_from_that_of_a_backbone_but_keeps_its_own
     found = check_fit("f.npz", weights, variables, partial=True)
     assert found["maskrcnn/group3/block0/conv1/W"].all() and not found["maskrcnn/group3/block0/conv2/W"].any()
     assert "lacks 1 of 4 variables" in message_of(check_fit, "f.npz", weights, variables)
+
+
+# norms of heads and pyramids ----------------------------------------------------------------------------------------
+NORMS = {"GN behind": ("fastrcnn/gn0/gamma", "fastrcnn/gn0/beta", "fastrcnn/conv0/b"),
+         "GN first": ("fastrcnn/conv0/gn/gamma", "fastrcnn/conv0/gn/beta"),
+         "batch norm": ("fastrcnn/conv0/bn/gamma", "fastrcnn/conv0/bn/beta"), "none": ("fastrcnn/conv0/b",)}
+
+
+def check_norms(theirs, ours, partial):
+    shapes = [dict.fromkeys(["conv0/W", "fastrcnn/conv0/W", "rpn/conv0/W", *NORMS[kind]], [2])
+              for kind in (ours, theirs)]
+    return check_heads(*shapes, partial)
+
+
+@pytest.mark.parametrize("theirs", [kind for kind in NORMS if kind != "none"])
+@pytest.mark.parametrize("ours", NORMS)
+def test_a_head_is_taken_as_a_whole_or_not_at_all_where_it_has_other_norms(theirs, ours):
+    taken = check_norms(theirs, ours, partial=True)
+    assert taken.keys() == {"conv0/W", "rpn/conv0/W", *(["fastrcnn/conv0/W", *NORMS[ours]] if theirs == ours else [])}
+
+
+@pytest.mark.parametrize("theirs, ours, remedy", [
+    ("GN first", "GN behind", "FPN.HEAD_NORM_FIRST=True"), ("GN behind", "GN first", "FPN.HEAD_NORM_FIRST=False"),
+    ("batch norm", "GN first", "--config to the model"), ("GN first", "none", "--config to the model")])
+def test_the_remedy_for_other_norms_is_named(log, theirs, ours, remedy):
+    assert f"set {remedy}" in message_of(check_norms, theirs, ours, partial=False)
+    check_norms(theirs, ours, partial=True)
+    assert "are left out, as there is no fastrcnn/" in log[0] and f"set {remedy}" in log[0]
+
+
+def test_another_norm_of_a_mask_heads_own_conv5_leaves_the_rest():
+    shapes = {"conv0/W": [2], "maskrcnn/deconv/W": [2]}
+    taken = check_heads(shapes, {**shapes, "maskrcnn/group3/block0/conv1/bn/gamma": [2]}, partial=True)
+    assert taken.keys() == shapes.keys()

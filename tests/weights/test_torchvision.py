@@ -6,8 +6,11 @@ import common  # noqa: F401
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
+from network_variables import layer_shapes
 from small_weights import message_of
+from torchvision_files import BACKBONES, OTHER_VGGS, VGG16, vgg_state
 from weights import torchvision
 from weights.files import read_weights
 from weights.fit import PER_CLASS
@@ -42,8 +45,8 @@ def test_every_array_of_a_model_has_a_counterpart(state, name):
 
 
 def test_every_row_of_the_table_is_of_a_model(state):
-    layers = {key.rpartition(".")[0] for name in MODELS for key in state(name)} | {
-        key.rpartition(".")[0] for key in OLDER.values()}
+    keys = [*(key for name in MODELS for key in state(name)), *OLDER.values(), *vgg_state(VGG16)]
+    layers = {key.rpartition(".")[0] for key in keys}
     assert not [pattern for pattern, _, _ in torchvision.LAYERS if not any(map(pattern.fullmatch, layers))]
 
 
@@ -87,6 +90,42 @@ def test_an_imagenet_model_is_a_backbone(state):
     assert torchvision.is_torchvision(body)
     converted = convert({**body, "fc.weight": np.zeros((1000, 2048))})
     assert {re.sub(r"\d", "N", key.split("/")[0]) for key in converted} == {"convN", "groupN", "fc.weight"}
+
+
+# backbones ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", [
+    name if name in ("resnext50_32x4d", "vgg16") else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES])
+def test_an_imagenet_model_has_all_of_a_backbone_and_only_its_classifier_is_left(make_config, tmp_path, name):
+    words, state = BACKBONES[name]
+    path = str(tmp_path / f"{name}.safetensors")
+    safetensors.numpy.save_file(state(), path)
+    found = read_weights(path)
+    shapes = layer_shapes(make_config("MODE_FPN=False", *words.split()))
+    assert {key: list(array.shape) for key, array in found.items() if "/" in key} == {
+        key: shape for key, shape in shapes.items() if key.startswith(("conv", "group", "fastrcnn/fc"))}
+    last = "classifier.6" if name == "vgg16" else "fc"
+    assert {key for key in found if "/" not in key} == {f"{last}.weight", f"{last}.bias"}
+
+
+def test_kernels_of_groups_keep_their_groups():
+    kernel = np.arange(8 * 2 * 3 * 3).reshape(8, 2, 3, 3)    # 4 groups of 2 channels and 2 filters
+    (ours,) = convert({"layer1.0.conv2.weight": kernel}).values()
+    np.testing.assert_array_equal(ours[0, 2, 1], kernel[:, 1, 0, 2])
+
+
+def test_a_vgg16_has_its_images_in_bgr_and_the_order_of_its_features():
+    state = vgg_state(VGG16)
+    ours = convert(state)
+    np.testing.assert_array_equal(ours["conv1_1/W"][0, 2], state["features.0.weight"][:, ::-1, 0, 2].T)
+    np.testing.assert_array_equal(ours["conv5_3/W"][0, 2], state["features.28.weight"][:, :, 0, 2].T)
+    np.testing.assert_array_equal(ours["fastrcnn/fc6/W"], state["classifier.0.weight"].T)
+    np.testing.assert_array_equal(ours["fastrcnn/fc7/b"], state["classifier.3.bias"])
+
+
+@pytest.mark.parametrize("name", [*OTHER_VGGS, "vgg16_bn"])
+def test_no_other_vgg_is_taken_for_a_vgg16(name):
+    state = vgg_state(OTHER_VGGS.get(name, VGG16), norm=name.endswith("bn"), width=2)
+    assert not torchvision.is_torchvision(state)
 
 
 def test_an_array_of_an_impossible_shape_is_named(state):
