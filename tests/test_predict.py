@@ -1,8 +1,10 @@
 """The command line, with a stand-in for the network."""
 import json
 import os
+import pickle
 import subprocess
 import sys
+import zipfile
 
 import common
 
@@ -177,3 +179,33 @@ def test_a_mistake_ends_in_one_line_and_status_2(tmp_path, words, named):
     lines = process.stderr.strip().splitlines()
     assert process.returncode == 2 and len(lines) == 1 and named in lines[0]
     assert os.listdir(tmp_path) == []
+
+
+class Harmful:
+    def __reduce__(self):
+        return os.mkdir, ("harm",)
+
+
+def write_evil(path):
+    """A file of torch.save that names a function, or one of safetensors whose tensors lie in each other."""
+    if path.suffix == ".pth":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("weights/data.pkl", pickle.dumps({"conv1.weight": Harmful()}, protocol=2))
+    else:
+        tensors = {name: {"dtype": "F32", "shape": [2], "data_offsets": [start, start + 8]}
+                   for name, start in (("a", 0), ("b", 4))}
+        header = json.dumps(tensors).encode()
+        path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(12))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["evil.pth", "evil.safetensors"])
+def test_an_evil_weight_file_ends_in_one_line_and_nothing_of_it_is_run(tmp_path, name):
+    write_evil(tmp_path / name)
+    write_image(tmp_path / "photo.png")
+    words = ["--load", name, "--predict", "photo.png", "--output", "out"]
+    process = subprocess.run([sys.executable, os.path.join(ROOT, "predict.py"), *words], cwd=tmp_path,
+                             capture_output=True, text=True, check=False)
+    line, = process.stderr.splitlines()
+    assert process.returncode == 2 and line.startswith(f"predict.py: {name} ")
+    assert not (tmp_path / "harm").exists()

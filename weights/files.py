@@ -39,7 +39,7 @@ def read_weights(path):
             with zipfile.ZipFile(path):    # np.load takes other formats too
                 arrays = np.load(path, allow_pickle=False)
             with arrays:
-                weights = {name: arrays[name] for name in arrays.files}
+                weights = {name: arrays[name] for name in arrays.files if name.isprintable()}
         else:
             reader = tfv1.train.load_checkpoint(path)
             weights = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}

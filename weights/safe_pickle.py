@@ -111,7 +111,8 @@ class _Unpickler(pickle.Unpickler):
         return self._persistent_load(pid)
 
 
-def _one_line(text):
+def one_line(text):
+    """Returns: str, what may be long or have control characters, for a message"""
     return ascii(text)[1:-1][:160]
 
 
@@ -153,9 +154,9 @@ def explained(path, remedy=REFUSED):
     try:
         yield
     except Refused as e:
-        raise UserError(f"{path} holds {_one_line(str(e))}: {remedy}") from None
+        raise UserError(f"{path} holds {one_line(str(e))}: {remedy}") from None
     except Exception as e:    # what a damaged pickle raises depends on where it is damaged
-        reason = _one_line(str(e) or type(e).__name__)
+        reason = one_line(str(e) or type(e).__name__)
         raise UserError(f"{path} cannot be read as a pickle ({reason}); fetch or export it again") from None
 
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from common import UserError
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 import tensorflow as tf
 
@@ -112,6 +111,7 @@ def load(path):
         UserError: it has no tensors, names anything else than these, numbers, strings and containers, or is damaged
     """
     arrays = _load_safetensors(path) if path.endswith(".safetensors") else _load_pickled(path)
+    arrays = {name: array for name, array in arrays.items() if name.isprintable()}    # no program writes others
     return {name: array.astype(np.float32) if array.dtype == BFLOAT16 else array for name, array in arrays.items()}
 
 
@@ -121,6 +121,9 @@ def _load_pickled(path):
         inner = content.values() if isinstance(content, dict) else ()
         for state in filter(lambda value: isinstance(value, dict), [content, *inner]):
             arrays = {str(name): value.array() for name, value in state.items() if isinstance(value, _Tensor)}
+            # that two names share their numbers is usual
+            if sum(array.nbytes for array in arrays.values()) > 4 * os.path.getsize(path):
+                raise Refused("the same numbers under many names")
             if arrays:
                 return arrays
         raise Refused("no tensors by their names")
@@ -129,9 +132,9 @@ def _load_pickled(path):
 def _load_safetensors(path):
     try:
         return safetensors.numpy.load_file(path)
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as e:
-        raise UserError(f"{path} cannot be read as safetensors ({str(e).splitlines()[0][:160]}); fetch or export it "
-                        "again") from None
+    except Exception as e:    # AttributeError for types that NumPy lacks, among others
+        reason = safe_pickle.one_line(str(e) or type(e).__name__)
+        raise UserError(f"{path} cannot be read as safetensors ({reason}); fetch or export it again") from None
 
 
 def _read_zip(path):

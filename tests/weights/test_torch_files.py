@@ -1,4 +1,5 @@
 """Files of torch.save and of safetensors, the golden ones written by PyTorch 2.14, which are read without it."""
+import json
 import os
 import pickle
 import shutil
@@ -190,9 +191,102 @@ def test_a_file_that_was_cut_anywhere_is_named(folder, tmp_path, name):
         message_of(tmp_path / "w.pth")
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"{}", b"\xff" * 8 + b"{}", (10).to_bytes(8, "little") + b"{\"a\": 1}  ",
-    (80).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'.ljust(80)])
-def test_damaged_safetensors_are_named(tmp_path, content):
-    (tmp_path / "w.safetensors").write_bytes(content)
+# torch.save: what a zip archive can lie about -------------------------------------------------------------------------
+@pytest.fixture
+def archive(tmp_path):
+    """A function that writes an archive of one tensor, changed in its bytes."""
+    def archive(folder="a", change=bytes):
+        content = dumps({"w": tensor(floats("0", 4), 0, (4,), (1,))}, tmp_path / "p")
+        with zipfile.ZipFile(tmp_path / "w.pth", "w") as archive:
+            archive.writestr(f"{folder}/data.pkl", content)
+            archive.writestr(f"{folder}/data/0", bytes(16))
+        (tmp_path / "w.pth").write_bytes(change(bytearray((tmp_path / "w.pth").read_bytes())))
+        return tmp_path / "w.pth"
+    return archive
+
+
+def in_directory(offset, value, entry=-1):
+    """A change of an entry of an archive's directory, by default of the last."""
+    def change(content):
+        starts = [i for i in range(len(content)) if content[i:i + 4] == b"PK\x01\x02"]
+        content[starts[entry] + offset:starts[entry] + offset + len(value)] = value
+        return content
+    return change
+
+
+@pytest.mark.parametrize("folder", ["../../climbed", "/climbed", "a/../../climbed"])
+def test_nothing_is_written_wherever_the_names_in_an_archive_lead(archive, tmp_path, folder):
+    path = archive(folder)
+    before = sorted(tmp_path.rglob("*"))
+    assert torch_files.load(str(path)).keys() == {"w"}
+    assert sorted(tmp_path.rglob("*")) == before and not os.path.exists("/climbed")
+
+
+@pytest.mark.parametrize("change, reason", [
+    (in_directory(24, b"\0\0\0\x80"), "more numbers than its size allows"),
+    (in_directory(24, b"\xff\xff\xff\xff"), "more numbers than its size allows"),
+    (in_directory(24, b"\5\0\0\0"), "Bad CRC-32"), (in_directory(20, b"\5\0\0\0"), "Bad CRC-32"),
+    (in_directory(42, b"\0\0\0\x80"), "Truncated file header"), (in_directory(42, b"\0\0\0\0"), "differ"),
+    (in_directory(8, b"\1", entry=0), "is encrypted"), (in_directory(24, b"\5\0\0\0", entry=0), "Bad CRC-32")],
+    ids=["large", "zip64", "small", "small in the archive", "beyond the end", "another entry", "encrypted", "pickle"])
+def test_an_archive_whose_directory_lies_is_refused(archive, change, reason):
+    assert reason in message_of(archive(change=change))
+
+
+@pytest.mark.parametrize("key", [("a",), ["x"], {"a": 1}, None, "\n\x1b[31m", "a" * 10 ** 5],
+                         ids=["tuple", "list", "dict", "None", "control characters", "long"])
+def test_a_storage_by_another_kind_of_key_is_refused(tmp_path, key):
+    content = dumps({"w": tensor(floats(key, 4), 0, (4,), (1,))}, tmp_path / "p")
+    assert "cannot be read as a pickle" in message_of(write_zip(tmp_path / "w.pth", content, [bytes(16)]))
+
+
+def test_a_storage_under_very_many_names_is_refused_before_it_fills_the_memory(tmp_path):
+    storage = Storage("storage", Global("torch", "BFloat16Storage"), "0", "cpu", 10 ** 5)
+    content = dumps({f"w{i}": tensor(storage, 0, (10 ** 5,), (1,)) for i in range(100)}, tmp_path / "p")
+    path = write_zip(tmp_path / "w.pth", content, [bytes(2 * 10 ** 5)])
+    assert "the same numbers under many names" in message_of(path)
+
+
+def test_names_with_control_characters_are_no_names(tmp_path):
+    names = {"w": tensor(floats("0", 4), 0, (4,), (1,)), "a\n\x1b[31m": tensor(floats("0", 4), 0, (4,), (1,))}
+    path = write_zip(tmp_path / "w.pth", dumps(names, tmp_path / "p"), [bytes(16)])
+    assert torch_files.load(str(path)).keys() == {"w"}
+
+
+# safetensors --------------------------------------------------------------------------------------------------------
+def entry(start, end, shape=(2,), dtype="F32"):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+def safetensors_bytes(header, num_bytes, header_length=None):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return (len(text) if header_length is None else header_length).to_bytes(8, "little") + text + bytes(num_bytes)
+
+
+def test_the_bytes_of_these_tests_are_a_file(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(safetensors_bytes({"a": entry(0, 8), "b": entry(8, 16)}, 16))
+    assert torch_files.load(str(tmp_path / "w.safetensors")).keys() == {"a", "b"}
+
+
+@pytest.mark.parametrize("content", {
+    "empty": b"", "no header": b"{}", "header beyond the end": safetensors_bytes({"a": entry(0, 8)}, 8, 10 ** 6),
+    "huge header": b"\xff" * 8 + b"{}", "too long a header": safetensors_bytes({"a": entry(0, 8)}, 8, 2 * 10 ** 8),
+    "no tensors' places": safetensors_bytes({"a": 1}, 0), "a list": safetensors_bytes([1, 2], 0),
+    "no text": safetensors_bytes(b'{"\xff": 1}', 0), "deep": safetensors_bytes(b'{"a":' * 10 ** 5, 0),
+    "overlapping": safetensors_bytes({"a": entry(0, 8), "b": entry(4, 12)}, 12),
+    "one place twice": safetensors_bytes({"a": entry(0, 8), "b": entry(0, 8)}, 8),
+    "cut short": safetensors_bytes({"a": entry(0, 8)}, 4),
+    "beyond the end": safetensors_bytes({"a": entry(2 ** 40, 2 ** 40 + 8)}, 8),
+    "backwards": safetensors_bytes({"a": entry(8, 0)}, 8), "negative": safetensors_bytes({"a": entry(-8, 0)}, 8),
+    "a hole": safetensors_bytes({"a": entry(0, 8), "b": entry(16, 24)}, 24),
+    "more bytes than tensors": safetensors_bytes({"a": entry(0, 8)}, 12),
+    "another shape": safetensors_bytes({"a": entry(0, 36, (8,))}, 36),
+    "a huge shape": safetensors_bytes({"a": entry(0, 8, (2 ** 32, 2 ** 32))}, 8),
+    "a negative shape": safetensors_bytes({"a": entry(0, 8, (-2,))}, 8),
+    "many dimensions": safetensors_bytes({"a": entry(0, 4, (1,) * 200)}, 4),
+    "unknown numbers": safetensors_bytes({"a": entry(0, 8, dtype="F99")}, 8),
+    "numbers that NumPy lacks": safetensors_bytes({"a": entry(0, 2, dtype="F8_E4M3")}, 2)}.items(),
+    ids=lambda case: case[0])
+def test_evil_and_damaged_safetensors_are_named(tmp_path, content):
+    (tmp_path / "w.safetensors").write_bytes(content[1])
     assert "cannot be read as safetensors" in message_of(tmp_path / "w.safetensors")
