@@ -79,7 +79,7 @@ class AttrDict:
 
         Args:
             args (list[str]): "KEY=VALUE", where VALUE is a Python literal or a bare string, or "@FILE" with such a
-                word per line ("#" starts a comment line)
+                word per line ("#" starts a comment line); a FILE that a file names may stand beside it
 
         Raises:
             ConfigError: a word cannot be used
@@ -88,7 +88,10 @@ class AttrDict:
             if not word.startswith("@"):
                 self.set(*words.split(word))
                 continue
-            path = os.path.realpath(word[1:])
+            name = word[1:]
+            if _files and not os.path.exists(name):
+                name = os.path.join(os.path.dirname(_files[-1]), name)
+            path = os.path.realpath(name)
             if path in _files:
-                raise ConfigError(f"config: {word[1:]} includes itself; take the line {word} out")
-            self.update_args(words.read_file(word[1:]), (*_files, path))
+                raise ConfigError(f"config: {name} includes itself; take the line {word} out")
+            self.update_args(words.read_file(name), (*_files, path))

@@ -16,6 +16,7 @@ from tiny import ROOT, finalized_config
 CONFIGS = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "configs", "*.cfg")))
 # without the largest, of which two processes would need more memory than there is
 BUILT = [path for path in CONFIGS if not re.search("X101-64x4d|X101-32x8d-FPN-1x|R152", path)]
+TORCHVISION = sorted(glob.glob(os.path.join(ROOT, "configs", "torchvision", "*.cfg")))
 PUBLISHED = [path for path in CONFIGS if os.path.basename(path) != "demo.cfg"]
 
 CHEAP = (
@@ -71,6 +72,22 @@ def test_a_file_is_named_after_what_it_is(make_config, path):
     if not {"quick", "VOC", "COCO"} & set(parts):
         (schedule,) = set(parts) & {f"{k}x" for k in range(1, 10)}
         assert cfg.TRAIN.LR_SCHEDULE == make_config(f"TRAIN.LR_SCHEDULE={schedule}").TRAIN.LR_SCHEDULE
+
+
+@pytest.mark.parametrize("path", TORCHVISION, ids=os.path.basename)
+def test_a_file_of_torchvision_is_named_after_what_it_is(make_config, monkeypatch, tmp_path, path):
+    monkeypatch.chdir(tmp_path)    # what it includes stands beside it
+    kind, body, version = re.fullmatch(r"(\w+)rcnn_(\w+)_fpn(_v2)?.cfg", os.path.basename(path)).groups()
+    cfg = make_config(f"@{path}", tiny=False)
+    assert cfg.BACKBONE.RESNET_NUM_BLOCKS == {
+        "resnet50": (3, 4, 6, 3), "resnet152": (3, 8, 36, 3)}.get(body, (3, 4, 23, 3))
+    assert (cfg.BACKBONE.RESNEXT_GROUPS, cfg.BACKBONE.RESNEXT_WIDTH) == ((32, 8) if "32x8d" in body else (1, 64))
+    assert (cfg.FPN.NORM, cfg.RPN.NUM_CONVS) == (("SyncBN", 2) if version else ("None", 1))
+    assert cfg.MODE_MASK == (kind == "mask")
+    # of weights for COCO the first versions of ResNet-50 alone take statistics as they are
+    assert cfg.BACKBONE.NORM_EPSILON == (1e-5 if version or body != "resnet50" else 0)
+    assert cfg.DATA.NUM_CATEGORY == (1 if kind == "keypoint" else 90)
+    assert cfg.RPN.ANCHOR_ROUNDED and cfg.RPN.ANCHOR_STEP_BY_SIZE and not cfg.FRCNN.POOL_SHIFTED
 
 
 @pytest.mark.parametrize("path, model", [

@@ -181,6 +181,11 @@ def test_a_file_may_name_another(cfg, write):
     assert (flat["TRAIN.WARMUP"], flat["TRAIN.SEED"]) == (2, 1)
 
 
+def test_a_file_that_a_file_names_may_stand_beside_it(cfg, write):
+    write("inner.cfg", "TRAIN.WARMUP=1\n")
+    assert updated(cfg, write("outer.cfg", "@inner.cfg\nTRAIN.SEED=1\n"))["TRAIN.WARMUP"] == 1
+
+
 def test_files_and_words_count_from_left_to_right(cfg, write):
     word = write("a.cfg", "TRAIN.WARMUP=1\nTRAIN.SEED=1\n")
     flat = updated(cfg, "TRAIN.WARMUP=2", word, "TRAIN.SEED=2")
