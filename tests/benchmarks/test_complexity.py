@@ -32,6 +32,17 @@ def test_a_network_is_measured_with_as_many_boxes_as_the_config_allows(make_conf
 
 
 @pytest.mark.slow
+def test_channels_of_other_groups_are_no_operations(make_config):
+    def flops(**kwargs):
+        words = [f"BACKBONE.RESNEXT_{key}={value}" for key, value in kwargs.items()]
+        return measure(make_config("MODE_MASK=False", *AS_MANY_BOXES_AS_ALLOWED, *words), 64, 96)["flops"]
+
+    # the 3x3 convolutions of four stages have 8, 16, 32 and 64 channels on maps of 16 x 24 to 2 x 3 pixels
+    plain = sum(2 * 9 * (8 * 2 ** i) ** 2 * (64 >> 2 + i) * (96 >> 2 + i) for i in range(4))
+    assert flops(GROUPS=1, WIDTH=64) - flops(GROUPS=8, WIDTH=8) == plain * 7 // 8
+
+
+@pytest.mark.slow
 def test_the_command_prints_one_line():
     words = ["@configs/demo.cfg", "RPN.TEST_PER_LEVEL_NMS_TOPK=50", "--size", "192", "256", "--classes", "6"]
     done = subprocess.run(
