@@ -104,5 +104,4 @@ class Progress(Callback):
 
 def _short(loss_name):
     """Returns: str, the name of a loss in the bar"""
-    name = re.sub("fastrcnn|cascade_stage", "box", loss_name)
-    return name.replace("_loss", "").replace("maskrcnn", "mask")
+    return re.sub("fastrcnn|cascade_stage", "box", loss_name).replace("_loss", "").replace("rcnn", "")
