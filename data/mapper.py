@@ -23,7 +23,7 @@ class TrainMapper:
         self.records = records
         self.policy = policy
         self.mask_resolution = mask_resolution
-        self._partners = None if skeleton is None else augment.mirror_partners(skeleton.names)
+        self._partners = None if skeleton is None else augment.mirror_partners(skeleton.names, skeleton.of_class)
         self._change_colours = augment.Colours(policy.colours)
 
     def make_sample(self, record, seed):

@@ -56,7 +56,7 @@ def see_objects(record, view, resolution=None, partners=None):
         record (Record)
         view (View): of its image
         resolution (int): M of the masks, or None for none
-        partners: int (K,) of `mirror_partners`, or None for no keypoints
+        partners: int (K,) or (N, K) of `mirror_partners`, or None for no keypoints
 
     Returns:
         Objects: those of which something is in the view. A box is the bounds of what is seen; see `visible_box`.
@@ -71,7 +71,7 @@ def see_objects(record, view, resolution=None, partners=None):
     labels = np.where(record.is_crowd, CROWD_LABEL, record.labels).astype(np.int32)[numbers]
     objects = Objects(view.see_boxes(boxes), labels, numbers,
                       None if resolution is None else view.see_masks(_masks(record, numbers, boxes, resolution)),
-                      None if partners is None else view.see_keypoints(_keypoints(record, numbers, partners), partners))
+                      None if partners is None else _see_keypoints(record, view, numbers, partners))
     return objects.with_pixels() if is_cut else objects
 
 
@@ -101,8 +101,9 @@ def _masks(record, numbers, boxes, resolution):
     return masks
 
 
-def _keypoints(record, numbers, partners):
-    """Returns: float64 (n, K, 3), zeros where the data set has none"""
+def _see_keypoints(record, view, numbers, partners):
+    """Returns: float32 (n, K, 3), zeros where the data set has none"""
     if record.keypoints is None:
-        return np.zeros((len(numbers), len(partners), 3))
-    return record.keypoints[numbers]
+        return np.zeros((len(numbers), partners.shape[-1], 3), dtype=np.float32)
+    partners = partners if partners.ndim == 1 else partners[record.labels[numbers] - 1]
+    return view.see_keypoints(record.keypoints[numbers], partners)

@@ -58,7 +58,7 @@ class View(NamedTuple):
         """
         Args:
             keypoints: float64 (n, K, 3) of the image, as `Record` has them
-            partners: int (K,), the number of what each keypoint is called in a mirror (`mirror_partners`)
+            partners: int (K,) or (n, K), the number of what each keypoint is called in a mirror (`mirror_partners`)
 
         Returns:
             float32 (n, K, 3); those that are not labelled or not in the window are 0, 0, 0
@@ -74,7 +74,9 @@ class View(NamedTuple):
             points[..., 1] = height - points[..., 1]
         seen = np.where(is_seen, np.concatenate([points, keypoints[..., 2:]], axis=-1), 0).astype(np.float32)
         # a left hand is a right one in a mirror, and a left one again in two
-        return seen[:, partners] if self.mirror_x != self.mirror_y else seen
+        if self.mirror_x == self.mirror_y:
+            return seen
+        return np.take_along_axis(seen, np.broadcast_to(partners, seen.shape[:2])[..., None], axis=1)
 
     @property
     def _scale(self):
@@ -96,17 +98,22 @@ class View(NamedTuple):
         return mirrored
 
 
-def mirror_partners(names):
+def mirror_partners(names, of_class=()):
     """
     Args:
         names: K names of keypoints, such as "left_eye", "LeftEye" or "l_eye"
+        of_class: as of a `Skeleton`, the numbers of the keypoints of each of N classes; (): every class has all
 
     Returns:
-        int64 (K,), the number of the name with left and right swapped; its own where there is none
+        int64 (K,), the number of the name with left and right swapped; its own where there is none. With `of_class` it
+        is (N, K), where each class has swapped what it has both of
     """
     numbers = {name.lower(): number for number, name in enumerate(names)}
-    return np.array([numbers.get(_mirrored(name.lower()), number) for number, name in enumerate(names)],
-                    dtype=np.int64)
+    partners = [numbers.get(_mirrored(name.lower()), number) for number, name in enumerate(names)]
+    if of_class:
+        partners = [[partner if {partner, i} <= set(own) else i for i, partner in enumerate(partners)]
+                    for own in of_class]
+    return np.array(partners, dtype=np.int64)
 
 
 def _mirrored(name):

@@ -1,4 +1,5 @@
 """Training images as the network gets them: each augmentation alone, all together, and none."""
+import dataclasses
 import hashlib
 
 from common import UserError
@@ -105,6 +106,26 @@ def test_crops_of_an_object_without_an_inside_keep_some_of_it(records):
     record.bboxes[0] = [1, 1, WIDTH - 2, HEIGHT - 2]
     make_sample = make_mapper({"crop_sides": (10, 20)}, [record]).make_sample
     assert all(make_sample(record, seed).masks.any(axis=1).tolist() == [True] for seed in range(50))
+
+
+def test_a_keypoint_that_leaves_the_crop_is_not_labelled(records):
+    make_sample = make_mapper({"crop_sides": (0.3, 0.5), "flip": 0.0}, records).make_sample
+    before = sum((record.keypoints[~record.is_crowd, :, 2] > 0).sum() for record in records)
+    after = sum((make_sample(record, 0).keypoints[..., 2] > 0).sum() for record in records)
+    assert 0 < after < 0.6 * before
+
+
+def test_pasted_objects_bring_their_keypoints(records):
+    sources = [dataclasses.replace(record, keypoints=None) for record in records[1:]]
+    make_sample = make_mapper({"copy_paste": 1.0}, [records[0]] * 8).make_sample
+    labelled = [(make_sample(record, 0).keypoints[..., 2] > 0).any(axis=1) for record in sources]
+    assert all(own.any() and not own[0] for own in labelled)    # of what is pasted alone
+
+
+def test_crowds_have_no_keypoint(records):
+    sample = make_mapper({}, records).make_sample(records[0], 0)
+    is_crowd = sample.labels == CROWD_LABEL
+    assert is_crowd.any() and not sample.keypoints[is_crowd].any() and sample.keypoints[~is_crowd].any()
 
 
 def test_a_dot_is_found_where_its_keypoint_is(records, monkeypatch):

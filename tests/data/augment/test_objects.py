@@ -118,6 +118,16 @@ def test_keypoints_stay_with_their_object():
     np.testing.assert_array_equal(objects.keypoints, view.see_keypoints(record.keypoints, PARTNERS)[objects.numbers])
 
 
+def test_keypoints_are_mirrored_by_the_partners_of_their_class():
+    record, view = random_record(np.random.default_rng(3), has_crowd=False), View(WHOLE, (60, 80), True)
+    record.labels[:] = [1, 2, 1, 2, 2]
+    by_class = np.array([PARTNERS, np.arange(3)])
+    objects = see_objects(record, view, M, by_class)
+    for number, keypoints in enumerate(objects.keypoints):
+        expected = view.see_keypoints(record.keypoints[[number]], by_class[record.labels[number] - 1])
+        np.testing.assert_array_equal(keypoints, expected[0])
+
+
 def test_a_record_without_keypoints_has_zeros_beside_others_that_have():
     objects = see_objects(random_record(np.random.default_rng(0), has_keypoints=False), View(WHOLE, (60, 80)), M,
                           PARTNERS)

@@ -108,3 +108,15 @@ def test_the_originals_of_keypoints_stay():
     (("ankle-R", "ankle-L"), [1, 0]), (("left_paw", "tail", "trailer"), [0, 1, 2]), ((), [])])
 def test_partners_are_found_by_name(names, partners):
     assert mirror_partners(names).tolist() == partners
+
+
+def test_a_class_that_lacks_a_partner_keeps_its_keypoint():
+    partners = mirror_partners(NAMES, ((0, 1, 2, 3), (1,), (), (0, 2)))
+    assert partners.tolist() == [[0, 2, 1, 3], [0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]]
+
+
+def test_each_object_is_mirrored_with_partners_of_its_own():
+    keypoints = np.zeros((2, 4, 3))
+    keypoints[:, 1] = [10, 20, 2]
+    seen = View((0, 0, 80, 60), (60, 80), True).see_keypoints(keypoints, np.array([[0, 2, 1, 3], [0, 1, 2, 3]]))
+    assert [np.flatnonzero(own[:, 2]).tolist() for own in seen] == [[2], [1]]
