@@ -3,7 +3,7 @@
 
     detector = Detector("runs/mine", config=["TEST.RESULT_SCORE_THRESH=0.3"])
     result = detector(cv2.imread("image.png"))
-    result.boxes, result.scores, result.labels, result.masks, result.class_names
+    result.boxes, result.scores, result.labels, result.masks, result.keypoints, result.class_names
 """
 import argparse
 import functools

@@ -41,8 +41,12 @@ def read_config(load, overrides):
 
 
 def fill_classes(cfg):
-    """Weights that come without a config are COCO's, unless the classes were given."""
-    if not cfg.DATA.CLASS_NAMES:
+    """Weights that come without a config are COCO's, those with keypoints of its people, unless classes were given."""
+    if not cfg.DATA.CLASS_NAMES and cfg.MODE_KEYPOINT:
+        cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = ("person",), (1,)
+        if not cfg.DATA.KEYPOINT_NAMES:
+            cfg.DATA.KEYPOINT_NAMES, cfg.DATA.KEYPOINT_EDGES = data.COCO_KEYPOINT_NAMES, data.COCO_KEYPOINT_EDGES
+    elif not cfg.DATA.CLASS_NAMES:
         cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = tuple(data.COCO_CLASS_NAMES), tuple(data.COCO_CATEGORY_IDS)
     elif not cfg.DATA.CATEGORY_IDS:
         cfg.DATA.CATEGORY_IDS = tuple(range(1, len(cfg.DATA.CLASS_NAMES) + 1))
@@ -60,7 +64,7 @@ class Detector:
 
     Args:
         load: a run's folder, a checkpoint or a weight file; without a `config.json` beside it, COCO's classes are
-            assumed unless `config` gives DATA.CLASS_NAMES
+            assumed unless `config` gives DATA.CLASS_NAMES, with MODE_KEYPOINT the class person and its keypoints
         config: KEY=VALUE or @FILE words, or a single one, which override the run's config
 
     Raises:

@@ -4,12 +4,24 @@ import common  # noqa: F401  (prepares the environment)
 import numpy as np
 
 from inference.masks import paste_mask
-from viz.drawing import draw_box, draw_label, draw_mask, enlarge, instance_color, line_width
+from viz.drawing import (
+    VISIBLE,
+    draw_box,
+    draw_keypoints,
+    draw_label,
+    draw_mask,
+    enlarge,
+    instance_color,
+    line_width,
+)
+
+KEYPOINT_THRESHOLD = 0.05    # Detectron2's; a score is the share of one of 3,136 places, so that good ones are low too
 
 
 def draw_detections(image, detections, score_threshold=0.5, min_edge=480):
     """
-    Draw masks, boxes and "class score" labels; the highest scores lie on top.
+    Draw masks, boxes, keypoints and "class score" labels; the highest scores lie on top. Keypoints whose own score is
+    below KEYPOINT_THRESHOLD are left out.
 
     Args:
         image: uint8 (h, w, 3), BGR; it is not changed
@@ -32,8 +44,17 @@ def draw_detections(image, detections, score_threshold=0.5, min_edge=480):
             crop, x, y = paste_mask(detections.mask_probs[i], boxes[i], *canvas.shape[:2])
             draw_mask(canvas, crop, (x, y), colors[i], line)
         draw_box(canvas, boxes[i], colors[i], line)
+        if detections.keypoints is not None:
+            draw_keypoints(canvas, _to_draw(detections.keypoints[i]) * [factor, factor, 1], detections.skeleton.edges,
+                           colors[i], line)
     taken = []
     for i in order[::-1]:
         text = f"{detections.class_names[detections.labels[i] - 1]} {detections.scores[i]:.2f}"
         draw_label(canvas, text, boxes[i], colors[i], taken)
     return canvas
+
+
+def _to_draw(keypoints):
+    """Returns: float (K, 3), x, y, and VISIBLE, or 0 below the threshold"""
+    is_drawn = keypoints[:, 2:] >= KEYPOINT_THRESHOLD
+    return np.concatenate([keypoints[:, :2], VISIBLE * is_drawn], axis=1)

@@ -1,4 +1,4 @@
-"""What is drawn on pictures: boxes, masks and labels. Images are BGR uint8, as OpenCV has them."""
+"""What is drawn on pictures: boxes, masks, keypoints and labels. Images are BGR uint8, as OpenCV has them."""
 import colorsys
 
 import common  # noqa: F401  (prepares the environment)
@@ -8,6 +8,7 @@ import numpy as np
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 MASK_OPACITY = 0.45
+HIDDEN, VISIBLE = 1, 2      # keypoints, as COCO has them
 MAX_ENLARGED_EDGE = 8192    # pixels, to which a small image is enlarged at most
 
 
@@ -87,6 +88,28 @@ def draw_dashed_box(canvas, box, color, line):
         points = np.linspace(begin, end, num_parts + 1).round().astype(int).tolist()
         for first, last in list(zip(points, points[1:]))[::2]:
             cv2.line(canvas, first, last, color, line)
+
+
+def draw_keypoints(canvas, keypoints, edges, color, line):
+    """
+    Draw the keypoints of an object: a disk for a visible one, a ring for a hidden one, lines between them.
+
+    Args:
+        canvas: uint8 (h, w, 3), is drawn on
+        keypoints: float (K, 3) x, y in continuous coordinates, and HIDDEN, VISIBLE, or 0 for one that is not there
+        edges: pairs of numbers in 0..K - 1
+        color: BGR
+        line (int): pixels of the lines
+    """
+    # the centre of pixel 0 is at 0.5
+    points = np.floor(keypoints[:, :2]).astype(int).tolist()
+    for first, second in edges:
+        if keypoints[first, 2] > 0 and keypoints[second, 2] > 0:
+            cv2.line(canvas, points[first], points[second], color, line, cv2.LINE_AA)
+    for point, visible in zip(points, keypoints[:, 2]):
+        if visible > 0:
+            cv2.circle(canvas, point, 2 * line + 1, (255, 255, 255), cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(canvas, point, 2 * line, color, cv2.FILLED if visible == VISIBLE else line, cv2.LINE_AA)
 
 
 def overlaps(rectangle, others):

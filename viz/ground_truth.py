@@ -12,9 +12,17 @@ import pycocotools.mask as mask_utils
 from data.augment import CROWD_LABEL
 from data.segmentation import to_rle
 from inference.masks import paste_mask
-from viz.drawing import draw_box, draw_dashed_box, draw_label, draw_mask, enlarge, instance_color, line_width
+from viz.drawing import (
+    draw_box,
+    draw_dashed_box,
+    draw_keypoints,
+    draw_label,
+    draw_mask,
+    enlarge,
+    instance_color,
+    line_width,
+)
 
-HIDDEN, VISIBLE = 1, 2    # keypoints, as COCO has them
 MARK, OUTSIDE = (40, 40, 255), (128, 128, 128)    # BGR: of the frame around what is wrong, of what is no image
 
 
@@ -27,7 +35,7 @@ class GroundTruth(NamedTuple):
         names: of n, what is written at each
         is_region: bool (n,), a crowd or a difficult object, whose box is dashed
         masks: of n, each None, or a bool (h, w) part of the image with the (x, y) of its corner
-        keypoints: float (n, K, 3) x, y and 0, HIDDEN or VISIBLE; or None
+        keypoints: float (n, K, 3) x, y, and 0 for not labelled, 1 for hidden or 2 for visible; or None
     """
 
     boxes: np.ndarray
@@ -151,25 +159,3 @@ def draw_marked(image, record, class_names, bbox, edges=()):
     factor = canvas.shape[0] // extended.shape[0]
     draw_box(canvas, (frame + [left, top, left, top]) * factor, MARK, 2 * line_width(canvas))
     return canvas
-
-
-def draw_keypoints(canvas, keypoints, edges, color, line):
-    """
-    Draw the labelled keypoints of an object: a disk for a visible one, a ring for a hidden one, lines between them.
-
-    Args:
-        canvas: uint8 (h, w, 3), is drawn on
-        keypoints: float (K, 3) x, y in continuous coordinates, and 0, HIDDEN or VISIBLE
-        edges: pairs of numbers in 0..K - 1
-        color: BGR
-        line (int): pixels of the lines
-    """
-    # the centre of pixel 0 is at 0.5
-    points = np.floor(keypoints[:, :2]).astype(int).tolist()
-    for first, second in edges:
-        if keypoints[first, 2] > 0 and keypoints[second, 2] > 0:
-            cv2.line(canvas, points[first], points[second], color, line, cv2.LINE_AA)
-    for point, visible in zip(points, keypoints[:, 2]):
-        if visible > 0:
-            cv2.circle(canvas, point, 2 * line + 1, (255, 255, 255), cv2.FILLED, cv2.LINE_AA)
-            cv2.circle(canvas, point, 2 * line, color, cv2.FILLED if visible == VISIBLE else line, cv2.LINE_AA)

@@ -57,6 +57,15 @@ def test_weights_without_a_config_have_cocos_classes(network):
     assert network.cfg.DATA.NUM_CATEGORY == 80
 
 
+def test_weights_with_keypoints_without_a_config_are_of_people(network):
+    assert Detector("weights.npz", config=["MODE_KEYPOINT=True"]).class_names == ("person",)
+    cfg = network.cfg.DATA
+    assert (cfg.CATEGORY_IDS, len(cfg.KEYPOINT_NAMES), cfg.KEYPOINT_NAMES[0]) == ((1,), 17, "nose")
+    assert cfg.KEYPOINT_EDGES == data.COCO_KEYPOINT_EDGES
+    Detector("weights.npz", config=["MODE_KEYPOINT=True", "DATA.CLASS_NAMES=('cat',)", "DATA.KEYPOINT_NAMES=('tail',)"])
+    assert (network.cfg.DATA.CLASS_NAMES, network.cfg.DATA.KEYPOINT_NAMES) == (("cat",), ("tail",))
+
+
 def test_the_config_may_be_a_single_word(network):
     Detector("weights.npz", config="TEST.RESULTS_PER_IM=3")
     assert network.cfg.TEST.RESULTS_PER_IM == 3

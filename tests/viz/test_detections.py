@@ -4,6 +4,8 @@ import common  # noqa: F401
 import numpy as np
 import pytest
 
+from data.records import Skeleton
+from fake_network import point_logits
 from inference.detections import Detections
 from viz import detections as viz
 
@@ -71,6 +73,34 @@ def test_images_of_odd_shapes_can_be_drawn_on(shape):
     found = make_detections([(0, 0, shape[1], shape[0])], shape=shape, class_names=("a class with quite a long name",))
     drawn = viz.draw_detections(np.zeros((*shape, 3), np.uint8), found, min_edge=20)
     assert drawn.dtype == np.uint8 and min(drawn.shape[:2]) >= 16
+
+
+def with_keypoints(places, blurred=()):
+    """Returns: Detections of one object in (100, 200, 300, 400) with keypoints at places of 56 x 56, some with scores
+    next to nothing, and a line between the first two"""
+    logits = 2 * point_logits(places)
+    logits[:, :, list(blurred)] /= 1000
+    found = make_detections([(100, 200, 300, 400)], masks=False)
+    found.keypoint_logits, found.skeleton = logits[None], Skeleton(tuple("abc"), ((0, 1), (1, 2)))
+    return found
+
+
+def test_keypoints_are_drawn_and_joined(image):
+    drawn = (viz.draw_detections(image, with_keypoints([(14, 14), (42, 14), (42, 42)])) != 90).any(axis=2)
+    assert drawn[251, 152] and drawn[251, 251] and drawn[351, 251] and drawn[251, 200] and drawn[300, 251]
+    assert not drawn[300, 200]
+
+
+def test_keypoints_with_low_scores_and_their_lines_are_left_out(image):
+    drawn = (viz.draw_detections(image, with_keypoints([(14, 14), (42, 14), (42, 42)], blurred=[2])) != 90).any(axis=2)
+    assert drawn[251, 251] and not drawn[351, 251] and not drawn[300, 251]
+
+
+def test_keypoints_are_enlarged_with_a_small_image():
+    found = with_keypoints([(14, 14), (42, 14), (42, 42)])
+    found.boxes /= 5
+    drawn = viz.draw_detections(np.full((100, 120, 3), 90, np.uint8), found, min_edge=500)
+    assert (drawn[300, 245:260] != 90).any() and drawn.shape == (500, 600, 3)
 
 
 def test_an_image_without_detections_is_unchanged(image):
