@@ -54,10 +54,11 @@ def write_coco(folder):
 
 def write_keypoints(folder):
     content = make_content(12)
-    for category in content["categories"]:
-        category.update(keypoints=["left", "right", "nose"], skeleton=[[1, 2], [2, 3]])
-    for annotation in content["annotations"]:
-        annotation.update(keypoints=[12, 12, 2, 20, 20, 1, 0, 0, 0], num_keypoints=2)
+    for i, category in enumerate(content["categories"]):
+        category.update(keypoints=["left", "right", "nose"][i:], skeleton=[[1, 2], [2, 3]])
+    for i, annotation in enumerate(content["annotations"]):
+        annotation.update(category_id=content["categories"][i % 3]["id"], num_keypoints=2,
+                          keypoints=[12, 12, 2, 20, 20, 1, 0, 0, 0][3 * (i % 3):])
     write(folder, content)
 
 

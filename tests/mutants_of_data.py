@@ -32,6 +32,10 @@ BREAKS = {
         ("area = _polygon_area(parts[0]) if is_plain else float(mask_utils.area(to_rle(parts, *size)))",
          "area = float(sum(map(_polygon_area, parts)))",
          "tests/data/convert/test_labelme.py")],
+    "data/convert/keypoints.py": [
+        ("flat += [round(x - KEYPOINT_SHIFT, DIGITS), round(y - KEYPOINT_SHIFT, DIGITS), visibility]",
+         "flat += [round(x, DIGITS), round(y, DIGITS), visibility]",
+         "tests/data/convert/test_write.py")],
     "data/convert/source.py": [
         ("if (file := os.path.normpath(os.path.join(folder, name))) in self._files:",
          "if os.path.exists(self.path(file := os.path.normpath(os.path.join(folder, name)))):",

@@ -12,14 +12,25 @@ import re
 import numpy as np
 
 from data import safe_xml
-from data.convert.objects import Contents, Groups, Part, Picture, circle, class_name, place_mask, rotated, rotated_box
+from data.convert.objects import (
+    Contents,
+    Groups,
+    Part,
+    Picture,
+    circle,
+    class_name,
+    numbers,
+    place_mask,
+    rotated,
+    rotated_box,
+)
 from data.convert.source import SPLITS, split_of
 from data.headers import image_size
 from data.records import Unusable
 
 ROOT = "annotations"
 MAX_SNIFFED = 20    # xml files that are looked into
-NO_AREA = ("points", "polyline", "tag", "skeleton", "cuboid")
+NO_AREA = ("points", "polyline", "tag", "cuboid")
 
 
 def looks_like(source) -> bool:
@@ -28,9 +39,11 @@ def looks_like(source) -> bool:
 
 def read(source, left_out) -> Contents:
     files = _files(source)
-    names = [name for file in files for name in _class_names(source.path(file))]
+    names, keypoint_names = [], {}
+    for name, parent in (label for file in files for label in _labels(source.path(file))):
+        (names if parent is None else keypoint_names.setdefault(parent, [])).append(name)
     total = sum(_count_images(source.path(file)) for file in files)
-    return Contents(_pictures(source, files, left_out), total, list(dict.fromkeys(names)))
+    return Contents(_pictures(source, files, left_out), total, list(dict.fromkeys(names)), keypoint_names)
 
 
 def _files(source):
@@ -38,14 +51,15 @@ def _files(source):
     return [file for file in xml[:MAX_SNIFFED] if safe_xml.root_of(source.path(file)) == ROOT]
 
 
-def _class_names(path):
-    """Yields: str, of the labels that the file lists in front of its images, without the points of skeletons"""
+def _labels(path):
+    """Yields: name of a label that the file lists in front of its images, and of the skeleton that it is a point of"""
     try:
         for element in safe_xml.stream(path, ("label", "image", "track")):
             if element.tag != "label":
                 return
-            if element.findtext("name") and element.find("parent") is None:
-                yield class_name(element.findtext("name"))
+            if element.findtext("name"):
+                parent = element.findtext("parent")
+                yield class_name(element.findtext("name")), None if parent is None else class_name(parent)
     except Unusable:
         return    # said when its images are read
 
@@ -170,7 +184,17 @@ def _mask(shape, degrees, size):
     return Part("mask", place_mask(mask, left, top, size))
 
 
-_PARTS = {"box": _box, "polygon": _polygon, "ellipse": _ellipse, "mask": _mask}
+def _skeleton(shape, degrees, size):
+    """A point that is outside is not labelled"""
+    keypoints = {}
+    for point in shape.findall("points"):
+        if point.get("outside") != "1":
+            x, y = numbers(_polygon(point, degrees, size).shape, 2, "a point")
+            keypoints[class_name(point.get("label"))] = x, y, 1 if point.get("occluded") == "1" else 2
+    return Part("keypoints", keypoints)
+
+
+_PARTS = {"box": _box, "polygon": _polygon, "ellipse": _ellipse, "mask": _mask, "skeleton": _skeleton}
 
 
 def _number(shape, key):

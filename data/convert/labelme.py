@@ -20,6 +20,7 @@ from data.convert.source import split_of
 from data.headers import image_size, read_header
 from data.records import Unusable
 
+# but for a point with the group of one object, which is a keypoint of it
 NO_AREA = ("point", "points", "line", "linestrip", "polyline")
 MAX_SNIFFED = 50    # json files that are looked into
 
@@ -93,19 +94,26 @@ def _objects(shapes, size, path, left_out):
         with left_out.unusable("shape", where):
             if not isinstance(shape, dict):
                 raise Unusable("it is not a dict")
-            kind = shape.get("shape_type", "polygon")
-            if kind in NO_AREA:
+            kind, group = shape.get("shape_type", "polygon"), shape.get("group_id")
+            if kind == "point" and group is not None:
+                groups.add_point(class_name(shape.get("label")), *numbers(_points(shape), 2, "a point"), where, group)
+            elif kind in NO_AREA:
                 left_out.add(f"shape that is a {kind}", where, "it has no area")
             else:
-                groups.add(class_name(shape.get("label")), _part(shape, kind, size), where, shape.get("group_id"))
+                groups.add(class_name(shape.get("label")), _part(shape, kind, size), where, group)
     return groups.join(size, left_out)
 
 
-def _part(shape, kind, size):
+def _points(shape):
+    """Returns: list of x, y, x, y, ..."""
     points = shape.get("points")
     if not isinstance(points, list):
         raise Unusable("it has no points")
-    flat = [value for point in points for value in numbers(point, 2, "a point")]
+    return [value for point in points for value in numbers(point, 2, "a point")]
+
+
+def _part(shape, kind, size):
+    flat = _points(shape)
     if kind == "polygon":
         return Part("polygon", flat)
     if kind not in ("rectangle", "circle", "mask"):

@@ -1,12 +1,14 @@
 """What a reader of another format gives: images, and their objects as COCO has them."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import pycocotools.mask as mask_utils
 
+from data.convert.keypoints import Keypoints, around, within
 from data.records import Unusable
 from data.segmentation import parse_segmentation, to_rle
 
@@ -24,6 +26,7 @@ class Object(NamedTuple):
         area: square pixels
         segmentation: None; a list of polygons, float64 (2k,) x, y, x, y, ...; or COCO's RLE, a dict
         is_difficult: an object that VOC does not judge
+        keypoints: those that are labelled; None where it cannot have any
     """
 
     name: str
@@ -31,6 +34,7 @@ class Object(NamedTuple):
     area: float
     segmentation: list | dict | None = None
     is_difficult: bool = False
+    keypoints: Keypoints | None = None
 
 
 class Picture(NamedTuple):
@@ -56,11 +60,13 @@ class Contents(NamedTuple):
         pictures: read while they are iterated
         total: how many there are to read, good or bad
         class_names: of the format's own list, in its order; others that objects have follow by the alphabet
+        keypoint_names: likewise of the keypoints of a class, by its name
     """
 
     pictures: Iterator[Picture]
     total: int
     class_names: Sequence[str] = ()
+    keypoint_names: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 # objects; what cannot be used raises Unusable -------------------------------------------------------------------------
@@ -122,8 +128,8 @@ class Part(NamedTuple):
     What was drawn of an object, which may be all of it.
 
     Attributes:
-        kind: "box", "polygon" or "mask"
-        shape: x1, y1, x2, y2 of a box; x, y, x, y, ... of a polygon; COCO's compressed RLE of a mask
+        kind: "box", "polygon", "mask" or "keypoints"
+        shape: x1, y1, x2, y2 of a box; x, y, x, y, ... of a polygon; COCO's compressed RLE of a mask; `Keypoints`
     """
 
     kind: str
@@ -131,7 +137,21 @@ class Part(NamedTuple):
 
 
 def join_parts(name: str, parts: Sequence[Part], size: tuple[int, int]) -> Object:
-    """Returns: the union of what was drawn of an object; with a polygon or a mask beside it, a box is filled"""
+    """
+    Returns:
+        the union of what was drawn of an object; with a polygon or a mask beside it, a box is filled. Keypoints alone
+        have the box around them
+    """
+    drawn = [part for part in parts if part.kind != "keypoints"]
+    if len(drawn) == len(parts):
+        return _join_drawn(name, drawn, size)
+    points = within({point: place for part in parts if part.kind == "keypoints"
+                     for point, place in part.shape.items()}, size)
+    found = _join_drawn(name, drawn, size) if drawn else box_object(name, around(points), size)
+    return found._replace(keypoints=points)
+
+
+def _join_drawn(name, parts, size):
     if len(parts) == 1 and parts[0].kind == "box":
         return box_object(name, parts[0].shape, size)
     masks = [part.shape for part in parts if part.kind == "mask"]
@@ -148,14 +168,29 @@ class Groups:
     """Collects the parts of the objects of an image; those of one class and one group are one object."""
 
     def __init__(self):
-        self._objects = {}
+        self._objects, self._points = {}, {}
 
     def add(self, name: str, part: Part, where: str, group: object = None):
         """Args: where: it is in which file, for messages; group: None for an object of its own"""
         key = len(self._objects) if group is None else (name, str(group)[:80])
         self._objects.setdefault(key, (name, where, []))[2].append(part)
 
+    def add_point(self, name: str, x: float, y: float, where: str, group: object):
+        """Args: name, x, y: of a visible keypoint of the object of a group, whatever its class"""
+        self._points.setdefault(str(group)[:80], []).append((where, Part("keypoints", {name: (x, y, 2)})))
+
+    def _join_points(self, left_out):
+        for group, points in self._points.items():
+            owners = [parts for key, (_, _, parts) in self._objects.items()
+                      if isinstance(key, tuple) and key[1] == group]
+            for where, part in points:
+                if len(owners) == 1:
+                    owners[0].append(part)
+                else:
+                    left_out.add("shape that is a point", where, f"{len(owners)} objects have its group, not one")
+
     def join(self, size: tuple[int, int], left_out) -> list[Object]:
+        self._join_points(left_out)
         objects = []
         for name, where, parts in self._objects.values():
             with left_out.unusable("shape", where):

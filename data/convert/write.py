@@ -11,6 +11,7 @@ from common import UserError
 import numpy as np
 import tqdm
 
+from data.convert.keypoints import annotated, names_of_classes
 from data.convert.objects import Contents, Picture
 from data.convert.source import Source
 
@@ -57,9 +58,12 @@ def convert(contents: Contents, source: Source, target: str, left_out, val_share
         raise UserError(f"{source.folder}: there is no object in it that can be used{first}; "
                         "see that images and annotations are both there")
     temporary = f"{target}.{os.getpid()}.tmp"
+    objects = (o for pictures in splits.values() for picture in pictures for o in picture.objects)
+    keypoint_names = names_of_classes(contents.keypoint_names, objects)
+    categories = [_category(number, name, keypoint_names.get(name, ())) for number, name in enumerate(
+        dict.fromkeys([*contents.class_names, *found]), start=1)]
     try:
-        class_names = tuple(dict.fromkeys([*contents.class_names, *found]))
-        written = _write_into(temporary, splits, class_names, source, copy)
+        written = _write_into(temporary, splits, categories, source, copy)
         _move(temporary, target)
     except OSError as e:
         hint = "" if copy else ", or give --copy if the disk has no links"
@@ -139,9 +143,13 @@ def split_pictures(pictures, val_share: float) -> dict[str, list[Picture]]:
 
 
 # files --------------------------------------------------------------------------------------------------------------
-def _write_into(folder, splits, class_names, source, copy):
+def _category(number, name, keypoint_names):
+    category = {"id": number, "name": name}
+    return {**category, "keypoints": list(keypoint_names), "skeleton": []} if keypoint_names else category
+
+
+def _write_into(folder, splits, categories, source, copy):
     os.makedirs(os.path.join(folder, ANNOTATIONS))
-    labels = {name: number for number, name in enumerate(class_names, start=1)}
     total = sum(map(len, splits.values()))
     with tqdm.tqdm(desc="writing", total=total, unit="image", disable=None) as bar:
         for split, pictures in splits.items():
@@ -149,12 +157,12 @@ def _write_into(folder, splits, class_names, source, copy):
             for picture, file in zip(pictures, files):
                 _place(picture, source, os.path.join(folder, split, file), copy)
                 bar.update()
-            _write_json(os.path.join(folder, ANNOTATIONS, _file_name(split)), pictures, files, labels)
+            _write_json(os.path.join(folder, ANNOTATIONS, _file_name(split)), pictures, files, categories)
     objects = {split: [o for picture in pictures for o in picture.objects] for split, pictures in splits.items()}
     return Written({split: len(pictures) for split, pictures in splits.items()},
                    {split: len(some) for split, some in objects.items()},
                    {split: sum(o.segmentation is not None for o in some) for split, some in objects.items()},
-                   class_names)
+                   tuple(category["name"] for category in categories))
 
 
 def _short_names(files):
@@ -175,14 +183,14 @@ def _place(picture, source, path, copy):
         os.symlink(source.path(picture.file), path)
 
 
-def _write_json(path, pictures, files, labels):
+def _write_json(path, pictures, files, categories):
     """COCO's json, with a line for each image and each annotation"""
+    by_name = {category["name"]: category for category in categories}
     images = ({"id": number, "file_name": file, "height": picture.size[0], "width": picture.size[1]}
               for number, (picture, file) in enumerate(zip(pictures, files), start=1))
     objects = ((number, o) for number, picture in enumerate(pictures, start=1) for o in picture.objects)
-    annotations = (_annotation(number, image_id, o, labels[o.name])
+    annotations = (_annotation(number, image_id, o, by_name[o.name])
                    for number, (image_id, o) in enumerate(objects, start=1))
-    categories = ({"id": number, "name": name} for name, number in labels.items())
     with open(path, "w", encoding="utf-8") as f:
         for opening, rows in (('{"images": [\n', images), ('],\n"annotations": [\n', annotations),
                               ('],\n"categories": [\n', categories)):
@@ -192,11 +200,12 @@ def _write_json(path, pictures, files, labels):
         f.write("]}\n")
 
 
-def _annotation(number, image_id, o, label):
+def _annotation(number, image_id, o, category):
     """Returns: dict, of an `Object`"""
     polygons = o.segmentation
     if isinstance(polygons, list):
         polygons = [np.round(polygon, DIGITS).tolist() for polygon in polygons]
-    annotation = {"id": number, "image_id": image_id, "category_id": label, "bbox": np.round(o.bbox, DIGITS).tolist(),
-                  "area": round(o.area, DIGITS), "iscrowd": 0, "segmentation": polygons or []}
+    annotation = {"id": number, "image_id": image_id, "category_id": category["id"],
+                  "bbox": np.round(o.bbox, DIGITS).tolist(), "area": round(o.area, DIGITS), "iscrowd": 0,
+                  "segmentation": polygons or [], **annotated(o.keypoints, category.get("keypoints", ()))}
     return {**annotation, "difficult": 1} if o.is_difficult else annotation

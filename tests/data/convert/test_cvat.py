@@ -106,6 +106,44 @@ def test_a_shape_that_cannot_be_used_is_left_out_with_its_number(tmp_path, lines
     assert len(found) == 1 and counts == {"shape": 1} and reason in lines[0]
 
 
+# skeletons ----------------------------------------------------------------------------------------------------------
+def skeleton(*points, **keys):
+    points = "".join(f'<points label="{name}" points="{x},{y}" {state}/>' for name, x, y, state in points)
+    return cvat_shape("skeleton", "cat", points, **keys)
+
+
+def test_a_skeleton_is_an_object_with_the_box_around_its_points(tmp_path):
+    (found,), counts = objects_of(tmp_path, skeleton(
+        ("nose", 10, 20, 'occluded="0"'), ("tail", 30.5, 40, 'occluded="1" outside="0"'), ("ear", 1, 2, 'outside="1"')))
+    assert found.keypoints == {"nose": (10, 20, 2), "tail": (30.5, 40, 1)} and not counts
+    assert found.bbox.tolist() == [10, 20, 20.5, 20] and found.segmentation is None
+
+
+def test_a_skeleton_and_a_polygon_of_one_group_are_one_object(tmp_path):
+    polygon = cvat_polygon("cat", TRIANGLE, group_id=3)
+    (found,), _ = objects_of(tmp_path, polygon, skeleton(("nose", 10, 20, ""), ("tail", 90, 20, ""), group_id=3))
+    assert found.bbox.tolist() == [10, 10, 20, 30] and found.segmentation
+    assert found.keypoints == {"nose": (10, 20, 2)}    # the other one is not in the image
+
+
+def test_the_points_of_skeletons_are_keypoints_in_the_order_of_the_labels(tmp_path):
+    write_image(tmp_path / "images" / IMAGE.name, IMAGE.height, IMAGE.width)
+    text = cvat_xml(cvat_image(0, IMAGE, skeleton(("nose", 10, 20, ""), ("ear", 20, 30, ""))))
+    points = "".join(f"<label><name>{name}</name><type>points</type><parent>cat</parent></label>"
+                     for name in ("tail", "nose", "ear"))
+    write_text(tmp_path / "annotations.xml", text.replace("</labels>", f"{points}</labels>"))
+    contents = cvat.read(Source(str(tmp_path)), LeftOut())
+    assert contents.keypoint_names == {"cat": ["tail", "nose", "ear"]} and "nose" not in contents.class_names
+
+
+@pytest.mark.parametrize("bad", [skeleton(), skeleton(("nose", 10, 20, 'outside="1"')), skeleton(("nose", 100, 20, "")),
+                                 skeleton(("nose", 10, "x", "")), skeleton(("nose", 10, "20;1,1", "")),
+                                 skeleton(("", 10, 20, "")), skeleton(("nose", 10, 20, ""))])
+def test_a_skeleton_that_cannot_be_used_is_left_out(tmp_path, lines, bad):
+    found, counts = objects_of(tmp_path, cvat_box("cat", [10, 20, 40, 50]), bad)
+    assert len(found) == 1 and counts == {"shape": 1}
+
+
 # images -------------------------------------------------------------------------------------------------------------
 def test_classes_are_those_of_the_list_without_the_points_of_skeletons(tmp_path):
     objects_of(tmp_path, cvat_box("cat", [10, 20, 40, 50]))

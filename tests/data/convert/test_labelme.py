@@ -38,6 +38,23 @@ def decode(found):
     return mask_utils.decode(found.segmentation)
 
 
+def test_points_in_the_group_of_an_object_are_its_keypoints(tmp_path):
+    shapes = [labelme_shape("cat", TRIANGLE, "polygon", group_id=1), labelme_shape("cat", [0, 0, 9, 9], "rectangle"),
+              *(labelme_shape(name, place, "point", group_id=1) for name, place in (("nose", [12, 13]),
+                                                                                    ("tail", [14.5, 15])))]
+    (found, other), counts = objects_of(tmp_path, *shapes)
+    assert found.keypoints == {"nose": (12, 13, 2), "tail": (14.5, 15, 2)} and found.bbox.tolist() == [10, 10, 20, 30]
+    assert other.keypoints is None and not counts
+
+
+@pytest.mark.parametrize("groups", [(2,), (1, 1)])
+def test_a_point_in_the_group_of_no_one_object_is_left_out(tmp_path, lines, groups):
+    shapes = [labelme_shape(f"cat {i}", TRIANGLE, "polygon", group_id=group) for i, group in enumerate(groups)]
+    found, counts = objects_of(tmp_path, *shapes, labelme_shape("nose", [12, 13], "point", group_id=1))
+    assert all(o.keypoints is None for o in found) and counts == {"shape that is a point": 1}
+    assert f"{groups.count(1)} objects have its group, not one" in lines[0]
+
+
 # shapes -------------------------------------------------------------------------------------------------------------
 def test_a_polygon_is_an_object_with_a_mask(tmp_path):
     (found,), _ = objects_of(tmp_path, labelme_shape("cat", TRIANGLE, "polygon"))

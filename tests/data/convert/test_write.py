@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from coco_folder import write_image
+from data.coco import load_coco
 from data.convert.left_out import LeftOut
 from data.convert.objects import Contents, Object, Picture
 from data.convert.source import Source
@@ -22,12 +23,13 @@ def numbered(count, split=None):
     return pictures(*(f"{number:03d}.jpg" for number in range(count)), split=split)
 
 
-def convert_all(folder, some, class_names=()):
+def convert_all(folder, some, class_names=(), keypoint_names=None):
     """Convert pictures, whose files are made. Returns: dict of the json of train"""
     for picture in some:
         write_image(folder / "source" / picture.file)
     source = Source(str(folder / "source"))
-    convert(Contents(iter(some), len(some), class_names), source, str(folder / "target"), LeftOut(), val_share=0)
+    contents = Contents(iter(some), len(some), class_names, keypoint_names or {})
+    convert(contents, source, str(folder / "target"), LeftOut(), val_share=0)
     return json.loads((folder / "target" / "annotations" / "instances_train.json").read_text())
 
 
@@ -84,3 +86,21 @@ def test_coordinates_have_a_thousandth_of_a_pixel(tmp_path):
     (annotation,) = convert_all(tmp_path, [Picture("1.jpg", (60, 80), [found])])["annotations"]
     assert annotation == {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 1.333], "area": 4, "iscrowd": 0,
                           "segmentation": [[0, 0, 0.333, 0, 0, 0.667]], "difficult": 1}
+
+
+def test_keypoints_are_written_in_the_order_of_their_category_as_coco_counts_pixels(tmp_path):
+    points = {"tail": (2.5, 3.25, 1), "ear": (4, 5, 2)}
+    some = [Picture("a.jpg", (60, 80), [make_object(keypoints=points), make_object(), make_object("dog")])]
+    content = convert_all(tmp_path, some, keypoint_names={"cat": ["tail", "nose"]})
+    assert content["categories"] == [
+        {"id": 1, "name": "cat", "keypoints": ["tail", "nose", "ear"], "skeleton": []}, {"id": 2, "name": "dog"}]
+    found = [[annotation.get(key) for key in ("keypoints", "num_keypoints")] for annotation in content["annotations"]]
+    assert found == [[[2, 2.75, 1, 0, 0, 0, 3.5, 4.5, 2], 2], [[0] * 9, 0], [None, None]]
+
+
+def test_converted_keypoints_are_read_where_they_were_drawn(tmp_path):
+    points = {"tail": (2.5, 3.25, 1), "ear": (80, 60, 2)}
+    convert_all(tmp_path, [Picture("a.jpg", (60, 80), [make_object(keypoints=points)])])
+    dataset = load_coco(str(tmp_path / "target"), "train")
+    assert dataset.skeleton.names == ("ear", "tail")
+    assert dataset.records[0].keypoints.tolist() == [[[80, 60, 2], [2.5, 3.25, 1]]]
