@@ -64,10 +64,12 @@ def main():
     parser.add_argument("--size", type=int, nargs=2, default=(800, 1067), metavar=("HEIGHT", "WIDTH"),
                         help="of the image, in pixels")
     parser.add_argument("--classes", type=int, default=80, help="without the background")
+    parser.add_argument("--keypoints", type=int, default=17, help="with MODE_KEYPOINT")
     args = parser.parse_args()
-    if min(*args.size, args.classes) < 1:
-        raise UserError("--size and --classes must be positive")
+    if min(*args.size, args.classes, args.keypoints) < 1:
+        raise UserError("--size, --classes and --keypoints must be positive")
     cfg = new_config()
+    cfg.DATA.KEYPOINT_NAMES = tuple(map(str, range(args.keypoints)))
     cfg.DATA.CLASS_NAMES = tuple(map(str, range(args.classes)))
     cfg.DATA.CATEGORY_IDS = tuple(range(1, args.classes + 1))
     cfg.update_args([*args.config, *AS_MANY_BOXES_AS_ALLOWED])

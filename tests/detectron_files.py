@@ -38,6 +38,8 @@ def detectron_layers(names, blocks):
             layers[f"{ours}{middle}box"] = "bbox_pred" + stage
     layers.update({f"maskrcnn/{ours}": f"_[mask]_{theirs}" for ours, theirs in layers.items()
                    if ours.startswith("group3/")})
+    layers.update({f"keypointrcnn/conv{i}": f"conv_fcn{i}" for i in range(1, 9)})
+    layers["keypointrcnn/deconv"] = "kps_score_lowres"
     mask = "_mask_" if {"maskrcnn/gn0/gamma", "maskrcnn/fcn0/gn/gamma"} & set(names) else "_[mask]_"
     for i in range(4):
         layers[f"maskrcnn/fcn{i}"] = layers[f"maskrcnn/gn{i}"] = f"{mask}fcn{i + 1}"
@@ -77,6 +79,8 @@ def detectron2_layers(names, blocks):
             layers[f"{ours}{middle}box"] = f"roi_heads.box_predictor{stage}.bbox_pred"
     for i in range(4):
         layers[f"maskrcnn/fcn{i}"] = layers[f"maskrcnn/gn{i}"] = f"roi_heads.mask_head.mask_fcn{i + 1}"
+    layers.update({f"keypointrcnn/conv{i}": f"roi_heads.keypoint_head.conv_fcn{i}" for i in range(1, 9)})
+    layers["keypointrcnn/deconv"] = "roi_heads.keypoint_head.score_lowres"
     return layers
 
 
@@ -134,6 +138,8 @@ def detectron_blobs(weights, blocks):
             blobs[norm + "_s"], blobs[norm + "_b"] = scale, of["beta"] - of["mean/EMA"] * scale
         elif "gamma" in of:
             blobs[theirs + "_gn_s"], blobs[theirs + "_gn_b"] = of["gamma"], of["beta"]
+    if "kps_score_lowres_w" in blobs:    # the maps are doubled by a layer that is not trained
+        blobs["kps_score_w"], blobs["kps_score_b"] = junk(np.ones((3, 3, 4, 4))), junk(np.ones(3))
     return blobs
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from graph import tower
 from modeling.generalized_rcnn import GeneralizedRCNN
+from modeling.keypoint_head import ROI_SIZE, keypoint_head
 from modeling.structures import RoIFeatures
 from weights.fit import network_variables
 
@@ -26,6 +27,9 @@ def layer_shapes(cfg):
             model.box_head(stage, roi_features(architecture.box_roi_size, architecture.box_roi_layers))
         if cfg.MODE_MASK:
             model.mask_head(roi_features(architecture.mask_roi_size, architecture.mask_roi_layers), tf.constant([1]))
+        if cfg.MODE_KEYPOINT:
+            keypoint_head(roi_features(ROI_SIZE, tf.identity).values, cfg.KRCNN.NUM_CONVS, cfg.KRCNN.HEAD_DIM,
+                          len(cfg.DATA.KEYPOINT_NAMES))
         return {name: v.shape.as_list() for name, v in network_variables().items()}
 
 

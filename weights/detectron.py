@@ -9,7 +9,8 @@ INPUT.FORMAT "RGB", among them torchvision's ResNets, would read colours swapped
 
 FRCNN.POOL_SHIFTED=False pools RoIs as Detectron does, and FRCNN.POOL_SAMPLES=0 as both do where their sampling ratio is
 0. What stays different: Detectron's boxes are 1 larger than x2 - x1 and its anchors are rounded, so that its models
-give other boxes here, as they do in Detectron2 (docs/notes/compatibility.md there).
+give other boxes here, as they do in Detectron2 (docs/notes/compatibility.md there). Detectron's maps of keypoints are
+doubled by a fixed transposed convolution, which differs at their borders.
 
 In both projects a head's norm stands between convolution and ReLU, so their GN heads need FPN.HEAD_NORM_FIRST=True.
 Detectron2's batch norms in pyramid and heads are those of FPN.NORM=SyncBN and of the heads "…_bn_head".
@@ -17,9 +18,10 @@ Detectron2's batch norms in pyramid and heads are those of FPN.NORM=SyncBN and o
 Not converted, since it would compute something else: an RPN with norms. Panoptic and RetinaNet heads have no
 counterpart. Deformable convolutions are refused, since their weights would fit plain ones.
 
-Sources of names and layouts: Detectron, detectron/modeling/{ResNet,FPN,rpn_heads,fast_rcnn_heads,mask_rcnn_heads,
-generate_anchors}.py; Detectron-Cascade-RCNN (Cai), detectron/modeling/cascade_rcnn_heads.py; Detectron2,
-detectron2/checkpoint/c2_model_loading.py and detectron2/modeling/.
+Sources of names and layouts: Detectron, detectron/modeling/{ResNet,FPN,VGG16,rpn_heads,fast_rcnn_heads,
+mask_rcnn_heads,keypoint_rcnn_heads,generate_anchors}.py; Detectron-Cascade-RCNN (Cai),
+detectron/modeling/cascade_rcnn_heads.py; Detectron2, detectron2/checkpoint/c2_model_loading.py and
+detectron2/modeling/.
 """
 import re
 
@@ -86,6 +88,8 @@ DETECTRON = [
     (r"_\[mask\]_res5_(\d)_branch2b", lambda block: f"maskrcnn/group3/block{block}/conv2", None),
     (r"_\[mask\]_res5_(\d)_branch2c", lambda block: f"maskrcnn/group3/block{block}/conv3", None),
     (r"mask_fcn_logits", lambda: "maskrcnn/conv", _drop_mask_of_background),
+    (r"conv_fcn(\d)", lambda i: f"keypointrcnn/conv{i}", None),
+    (r"kps_score_lowres", lambda: "keypointrcnn/deconv", None),
 ]
 
 BACKBONE = r"(?:backbone\.(?:bottom_up\.)?|roi_heads\.)?"    # a file of a backbone alone has none of it
@@ -113,6 +117,8 @@ DETECTRON2 = [
     (r"roi_heads\.mask_head\.mask_fcn(\d)", lambda i: f"maskrcnn/fcn{i - 1}", None),
     (r"roi_heads\.mask_head\.deconv", lambda: "maskrcnn/deconv", None),
     (r"roi_heads\.mask_head\.predictor", lambda: "maskrcnn/conv", None),
+    (r"roi_heads\.keypoint_head\.conv_fcn(\d)", lambda i: f"keypointrcnn/conv{i}", None),
+    (r"roi_heads\.keypoint_head\.score_lowres", lambda: "keypointrcnn/deconv", None),
 ]
 
 # variables of a layer; "norm" becomes "bn" or "gn"
@@ -189,7 +195,8 @@ def _arrays(path, content):
     if not arrays:
         raise UserError(f"{path} holds no weights; a dict of name to NumPy array is wanted, "
                         "as Detectron and Detectron2 write it")
-    state = re.compile(r".*_momentum|lr|.*\.num_batches_tracked|.*anchor_generator.*|pixel_(mean|std)")
+    # kps_score is a fixed upsampling
+    state = re.compile(r".*_momentum|lr|.*\.num_batches_tracked|.*anchor_generator.*|pixel_(mean|std)|kps_score_[wb]")
     return {name: value for name, value in arrays.items() if not state.fullmatch(name)}
 
 

@@ -8,8 +8,9 @@ from tensorpack.utils import logger
 
 from weights import detectron
 
-# layers whose shape follows from the number of classes: of FPN and C4, of a cascade, of the mask head
-PER_CLASS = re.compile(r"(fastrcnn(/outputs)?|cascade_rcnn_stage\d/outputs)/(class|box)/|maskrcnn/conv/")
+# layers whose shape follows from the number of classes or keypoints: of FPN and C4, of a cascade, of other heads
+PER_CLASS = re.compile(
+    r"(fastrcnn(/outputs)?|cascade_rcnn_stage\d/outputs)/(class|box)/|maskrcnn/conv/|keypointrcnn/deconv/")
 
 # norms of a pyramid and of heads: parts that are taken as a whole, or not at all where they have other norms
 PART_NORM = re.compile(r"(fpn|fastrcnn|cascade_rcnn_stage\d|maskrcnn)/(?!group3).*/gamma")

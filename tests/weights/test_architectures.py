@@ -20,7 +20,7 @@ ARCHITECTURES = {
     "ResNet-152": "BACKBONE.RESNET_NUM_BLOCKS=(3,8,36,3)",
     "ResNeXt-101 32x8d": f"{R101} BACKBONE.RESNEXT_GROUPS=32 BACKBONE.RESNEXT_WIDTH=8",
     "ResNeXt-101 64x4d": f"{R101} BACKBONE.WIDTH=16 BACKBONE.RESNEXT_GROUPS=64 BACKBONE.RESNEXT_WIDTH=4",
-    "VGG16 with masks": f"{C4} BACKBONE.NAME=VGG16",
+    "VGG16": f"{C4} BACKBONE.NAME=VGG16",
     "v0up": f"{C4} MRCNN.HEAD=v0up",
     "v0upshare": f"{C4} MRCNN.HEAD=v0upshare",
     "v1up": "MRCNN.HEAD=v1up",
@@ -29,6 +29,8 @@ ARCHITECTURES = {
     "class-agnostic masks": "MRCNN.CLASS_AGNOSTIC=True",
     "P2 only": "FPN.P2_ONLY=True",
     "cascade on C4": f"{C4} FPN.CASCADE=True",
+    "keypoints": "MODE_KEYPOINT=True MODE_MASK=False KRCNN.HEAD_DIM=16",
+    "keypoints and masks": "MODE_KEYPOINT=True KRCNN.HEAD_DIM=16",
     "two convolutions in the RPN": "RPN.NUM_CONVS=2",
     "4conv1fc": "FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_head",
     "GN": GN,
@@ -36,7 +38,7 @@ ARCHITECTURES = {
     "batch norms": "FPN.NORM=SyncBN FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_bn_head "
                    "FPN.MRCNN_HEAD_FUNC=maskrcnn_up4conv_bn_head"}
 # what one of the projects does not have
-ONLY = {"VGG16 with masks": "detectron", "v0up": "detectron", "v1up on C4": "detectron",
+ONLY = {"VGG16": "detectron", "v0up": "detectron", "v1up on C4": "detectron",
         "two convolutions in the RPN": "detectron2", "batch norms": "detectron2"}
 CASES = [(name, project) for name in ARCHITECTURES for project in WRITERS if ONLY.get(name, project) == project]
 DEEP = re.compile("R.*1[05]")

@@ -82,6 +82,12 @@ def test_the_classifiers_of_every_architecture_may_be_for_other_classes(prefix):
     assert f"{prefix}class/b is (81,) there" in message_of(check_heads, shapes, found, partial=False)
 
 
+def test_maps_of_other_keypoints_keep_their_initial_values_in_a_new_training():
+    shapes = {"keypointrcnn/conv1/W": [2], "keypointrcnn/deconv/W": [4, 4, 5, 2]}
+    taken = check_heads(shapes, {**shapes, "keypointrcnn/deconv/W": [4, 4, 17, 2]}, partial=True)
+    assert taken.keys() == {"keypointrcnn/conv1/W"}
+
+
 def test_the_boxes_of_a_cascade_are_taken_whatever_the_classes():
     prefix = "cascade_rcnn_stage2/outputs/"
     shapes = {"conv0/W": [2], prefix + "class/b": [3], prefix + "box/b": [4]}
