@@ -58,6 +58,13 @@ class Objects(NamedTuple):
     num_parts: np.ndarray
     keypoints: np.ndarray | None = None
 
+    @property
+    def has_keypoints(self) -> np.ndarray:
+        """bool (M,), whether a keypoint of an object is labelled"""
+        if self.keypoints is None:
+            return np.zeros(len(self.labels), dtype=bool)
+        return (self.keypoints[..., 2] > 0).any(axis=1)
+
     def take(self, index: np.ndarray) -> Objects:
         """Returns: those that an index or a bool array says"""
         return Objects(*(None if array is None else array[index] for array in self))
@@ -262,9 +269,7 @@ def records_with_objects(records: FlatRecords) -> FlatRecords:
 
 def records_with_keypoints(records: FlatRecords) -> FlatRecords:
     """Returns: the records with at least one object that is no crowd and has a labelled keypoint"""
-    keypoints = records.objects.keypoints
-    is_labelled = False if keypoints is None else (keypoints[..., 2] > 0).any(axis=1)
-    return _records_with(records, ~records.objects.is_crowd & is_labelled)
+    return _records_with(records, ~records.objects.is_crowd & records.objects.has_keypoints)
 
 
 def _records_with(records, is_wanted):

@@ -17,7 +17,7 @@ CLASSES = 40         # that are printed; the page has all
 def count_rows(splits):
     """Returns: list of rows of strings and numbers, the first has their names"""
     return [["data set", "for", "images", "without objects", "objects", "an image", "crowds", "difficult", "with masks",
-             "smallest image", "largest image"], *(_count_row(split) for split in splits)]
+             "with keypoints", "smallest image", "largest image"], *(_count_row(split) for split in splits)]
 
 
 def _count_row(split):
@@ -28,7 +28,8 @@ def _count_row(split):
     num_objects = len(objects.labels) - num_crowds
     return [split.dataset.name, "training" if split.is_train else "evaluation", num_images,
             int((records.object_counts == 0).sum()), num_objects, round(num_objects / max(num_images, 1), 1),
-            num_crowds, int(objects.is_difficult.sum()), int((objects.num_parts > 0).sum()), smallest, largest]
+            num_crowds, int(objects.is_difficult.sum()), int((objects.num_parts > 0).sum()),
+            int(objects.has_keypoints.sum()), smallest, largest]
 
 
 def _size(size):

@@ -143,7 +143,7 @@ def _unlabelled_keypoints(split):
     objects, skeleton = split.objects, split.dataset.skeleton
     if objects.keypoints is None or skeleton is None:
         return
-    labelled = set(objects.labels[(objects.keypoints[..., 2] > 0).any(axis=1)].tolist())
+    labelled = set(objects.labels[objects.has_keypoints].tolist())
     for label, (name, count) in enumerate(zip(split.dataset.class_names, split.class_counts.tolist()), start=1):
         num_keypoints = len(skeleton.of_label(label))
         if count and num_keypoints and label not in labelled:
