@@ -22,6 +22,7 @@ COCO_KEYPOINT_NAMES = (
 COCO_KEYPOINT_EDGES = (
     (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
     (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6))
+MAX_KEYPOINTS = 1000    # of a category; an object takes as many places in memory
 
 
 # categories ---------------------------------------------------------------------------------------------------------
@@ -50,8 +51,8 @@ def parse_skeleton(categories: list[dict]) -> Skeleton | None:
 
 
 def _names(names):
-    """Returns: list of (name, how many of this name are before it)"""
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    """Returns: list of (name, how many of this name are before it); empty where that is no list of names"""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > MAX_KEYPOINTS:
         return []
     return [(name, names[:i].count(name)) for i, name in enumerate(names)]
 

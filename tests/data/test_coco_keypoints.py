@@ -38,7 +38,8 @@ def test_a_name_that_a_category_has_twice_is_two_keypoints():
     assert skeleton == (("leg", "leg"), (), ((0, 1), (0,)))
 
 
-@pytest.mark.parametrize("fields", [{}, {"keypoints": []}, {"keypoints": "nose"}, {"keypoints": [1]}])
+@pytest.mark.parametrize("fields", [{}, {"keypoints": []}, {"keypoints": "nose"}, {"keypoints": [1]},
+                                    {"keypoints": 1001 * ["nose"]}])
 def test_categories_without_keypoints_have_no_skeleton(fields):
     assert parse_skeleton(categories(fields, fields)) is None
 
