@@ -67,7 +67,9 @@ def predict_files(load, overrides, inputs, output, show):
     if output is not None:
         prepare_output(output, stems)
     detector = Detector(load, overrides)
-    draw = functools.partial(draw_detections, score_threshold=detector.cfg.TEST.RESULT_SCORE_THRESH_VIS)
+    limits = detector.cfg.TEST
+    draw = functools.partial(draw_detections, score_threshold=limits.RESULT_SCORE_THRESH_VIS,
+                             keypoint_threshold=limits.KEYPOINT_SCORE_THRESH_VIS)
     predictor = FilePredictor(detector, output, draw)
     for picture, is_frame in predictor.run(stems):
         if window and not window.show(picture, wait=1 if is_frame else 0):

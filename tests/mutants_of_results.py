@@ -19,7 +19,7 @@ BREAKS = {
          "own = list(range(scores.shape[1]))",
          "tests/inference/test_detect.py")],
     "viz/detections.py": [
-        ("is_drawn = keypoints[:, 2:] >= KEYPOINT_THRESHOLD",
+        ("is_drawn = keypoints[:, 2:] >= max(threshold, np.finfo(np.float32).tiny)",
          "is_drawn = keypoints[:, 2:] >= 0",
          "tests/viz/test_detections.py")],
     "metrics/oks.py": [

@@ -15,18 +15,17 @@ from viz.drawing import (
     line_width,
 )
 
-KEYPOINT_THRESHOLD = 0.05    # Detectron2's; a score is the share of one of 3,136 places, so that good ones are low too
 
-
-def draw_detections(image, detections, score_threshold=0.5, min_edge=480):
+def draw_detections(image, detections, score_threshold=0.5, keypoint_threshold=0.05, min_edge=480):
     """
-    Draw masks, boxes, keypoints and "class score" labels; the highest scores lie on top. Keypoints whose own score is
-    below KEYPOINT_THRESHOLD are left out.
+    Draw masks, boxes, keypoints and "class score" labels; the highest scores lie on top.
 
     Args:
         image: uint8 (h, w, 3), BGR; it is not changed
         detections (inference.detections.Detections): in the image's pixels
         score_threshold (float): detections below it are not drawn
+        keypoint_threshold (float): of the keypoints' own scores; such a score is the share of one among 3,136 places,
+            so that those of good keypoints are low too. The default is Detectron2's
         min_edge (int): an image with a shorter short edge is enlarged by a whole number, for legibility, but not so
             far that its long edge exceeds MAX_ENLARGED_EDGE; 0: never
 
@@ -45,8 +44,8 @@ def draw_detections(image, detections, score_threshold=0.5, min_edge=480):
             draw_mask(canvas, crop, (x, y), colors[i], line)
         draw_box(canvas, boxes[i], colors[i], line)
         if detections.keypoints is not None:
-            draw_keypoints(canvas, _to_draw(detections.keypoints[i]) * [factor, factor, 1], detections.skeleton.edges,
-                           colors[i], line)
+            draw_keypoints(canvas, _to_draw(detections.keypoints[i], keypoint_threshold) * [factor, factor, 1],
+                           detections.skeleton.edges, colors[i], line)
     taken = []
     for i in order[::-1]:
         text = f"{detections.class_names[detections.labels[i] - 1]} {detections.scores[i]:.2f}"
@@ -54,7 +53,7 @@ def draw_detections(image, detections, score_threshold=0.5, min_edge=480):
     return canvas
 
 
-def _to_draw(keypoints):
-    """Returns: float (K, 3), x, y, and VISIBLE, or 0 below the threshold"""
-    is_drawn = keypoints[:, 2:] >= KEYPOINT_THRESHOLD
+def _to_draw(keypoints, threshold):
+    """Returns: float (K, 3), x, y, and VISIBLE, or 0 below the threshold and where the class has no such keypoint"""
+    is_drawn = keypoints[:, 2:] >= max(threshold, np.finfo(np.float32).tiny)
     return np.concatenate([keypoints[:, :2], VISIBLE * is_drawn], axis=1)

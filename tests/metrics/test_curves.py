@@ -58,10 +58,10 @@ def test_curves_of_whatever_was_found_can_be_drawn(tmp_path, results, changed):
     assert metrics.format_metrics(comparisons)
 
 
-def figure_of(found):
+def figure_of(found, kind="bbox", colors=None):
     """Returns: axes with the curves of a Comparison"""
     axes = Figure().subplots()
-    curves._draw_curves(axes, "bbox", found)
+    curves._draw_curves(axes, kind, found, colors or curves._colors(found))
     return axes
 
 
@@ -74,6 +74,15 @@ def test_the_legend_has_the_ap_of_all_and_of_each_class(tmp_path):
     values = [line.get_ydata().mean() for line in axes.get_lines()]
     np.testing.assert_allclose(values, [0.5, 0.5, 0.5, 1, 0], atol=1e-9)
     assert found.metrics["AP"] == pytest.approx(0.5)
+
+
+def test_curves_of_keypoints_are_of_their_similarity_in_the_colours_of_the_classes():
+    boxes, points = (comparison(precision=(0.5,) * n, recall=(1,) * n) for n in (2, 1))
+    points.class_names = ["square"]
+    of_boxes, of_points = (figure_of(found, kind, curves._colors(boxes))
+                           for found, kind in ((boxes, "bbox"), (points, "keypoints")))
+    assert of_points.get_legend().get_texts()[0].get_text() == "50.0  OKS 0.50"
+    assert of_points.get_lines()[-1].get_color() == of_boxes.get_lines()[-1].get_color() != "black"
 
 
 def test_curves_of_thresholds_are_at_their_thresholds():

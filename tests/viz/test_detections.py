@@ -94,6 +94,16 @@ def test_keypoints_are_drawn_and_joined(image):
 def test_keypoints_with_low_scores_and_their_lines_are_left_out(image):
     drawn = (viz.draw_detections(image, with_keypoints([(14, 14), (42, 14), (42, 42)], blurred=[2])) != 90).any(axis=2)
     assert drawn[251, 251] and not drawn[351, 251] and not drawn[300, 251]
+    found = with_keypoints([(14, 14), (42, 14), (42, 42)], blurred=[2])
+    drawn = (viz.draw_detections(image, found, keypoint_threshold=0) != 90).any(axis=2)
+    assert drawn[300:340, 251:].any()
+
+
+def test_keypoints_that_a_class_lacks_are_never_drawn(image):
+    found = with_keypoints([(14, 14), (42, 14), (42, 42)])
+    found.skeleton = found.skeleton._replace(of_class=((0, 1),))
+    drawn = (viz.draw_detections(image, found, keypoint_threshold=0) != 90).any(axis=2)
+    assert drawn[251, 251] and not drawn[351, 251] and not drawn[:202, :95].any()
 
 
 def test_keypoints_are_enlarged_with_a_small_image():
