@@ -4,7 +4,8 @@ of this project.
 
 Their images are RGB, ours BGR, so the first kernel is turned. Their models for COCO count 90 classes, the gaps among
 COCO's ids included. Networks of `configs/torchvision/` compute what torchvision's do. Files that others made of Caffe's
-weights under these names expect BGR images and would be turned wrongly.
+weights under these names expect BGR images and would be turned wrongly. torchvision's own such file, vgg16_features,
+wants RGB as the others, PREPROC.PIXEL_MEAN=(123.0, 117.0, 104.0) and PREPROC.PIXEL_STD=(1.0, 1.0, 1.0).
 
 Sources of names: torchvision/models/{resnet,vgg,detection/faster_rcnn,detection/mask_rcnn,detection/keypoint_rcnn,
 detection/rpn}.py and torchvision/ops/feature_pyramid_network.py, of 0.29 and of what older files have.
@@ -12,6 +13,8 @@ detection/rpn}.py and torchvision/ops/feature_pyramid_network.py, of 0.29 and of
 import re
 
 from common import UserError
+
+import numpy as np
 
 from weights.axes import drop_background, reverse_inputs, to_our_axes
 
@@ -93,7 +96,7 @@ def convert(path, arrays):
         layer, _, ending = name.rpartition(".")
         our_layer, change = _counterpart(layer)
         variables = NORM if our_layer and our_layer.endswith("/bn") else OTHER
-        if ending == STATE:
+        if ending == STATE or layer.startswith("classifier.") and np.isnan(array).all():    # vgg16_features has none
             continue
         if our_layer is None or ending not in variables:
             converted[name] = array

@@ -122,6 +122,12 @@ def test_a_vgg16_has_its_images_in_bgr_and_the_order_of_its_features():
     np.testing.assert_array_equal(ours["fastrcnn/fc7/b"], state["classifier.3.bias"])
 
 
+def test_a_vgg16_without_a_classifier_has_features_alone():
+    state = {name: np.full_like(array, np.nan) if name.startswith("classifier.") else array
+             for name, array in vgg_state(VGG16, width=2).items()}
+    assert {name[:4] for name in convert(state)} == {"conv"}
+
+
 @pytest.mark.parametrize("name", [*OTHER_VGGS, "vgg16_bn"])
 def test_no_other_vgg_is_taken_for_a_vgg16(name):
     state = vgg_state(OTHER_VGGS.get(name, VGG16), norm=name.endswith("bn"), width=2)
