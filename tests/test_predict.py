@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 import predict
-from fake_network import write_image
+from config import new_config, save_config
+from fake_network import fake_predict, write_image
+from inference import detector
 from tiny import ROOT
 
 
@@ -111,6 +113,42 @@ def test_resuming_what_has_not_begun_begins(run_folder, tmp_path):
     predict.main(["--load", run_folder, "--evaluate", str(tmp_path / "out.json"), "--resume",
                   "--config", f"DATA.BASEDIR={tmp_path}", "DATA.VAL=val"])
     assert len(json.loads((tmp_path / "out.json").read_text())) == 1
+
+
+# keypoints ----------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def keypoint_run(run_folder, network, monkeypatch):
+    """A run's folder of a model whose squares have two keypoints, and circles none."""
+    cfg = new_config()
+    cfg.MODE_KEYPOINT, cfg.DATA.CLASS_NAMES, cfg.DATA.CATEGORY_IDS = True, ("circle", "square"), (3, 7)
+    cfg.DATA.KEYPOINT_NAMES, cfg.DATA.KEYPOINT_EDGES = ("head", "tail"), ((0, 1),)
+    cfg.DATA.KEYPOINTS_OF_CLASS = ((), (1, 0))
+    save_config(cfg, network.run_config)
+    monkeypatch.setattr(detector, "load_predictor", lambda *_: fake_predict(
+        [(0, 0, 600, 800)], label=2, keypoints=[(14, 14), (42, 42)]))
+    return run_folder
+
+
+def test_keypoints_are_written_and_drawn(keypoint_run, tmp_path):
+    path = write_image(tmp_path / "photo.png", 400, 600)
+    predict.main(["--load", keypoint_run, "--predict", path, "--output", str(tmp_path / "out")])
+    result, = json.loads((tmp_path / "out" / "photo.json").read_text())
+    np.testing.assert_allclose(np.reshape(result["keypoints"], (2, 3))[:, :2], [[227.2, 303.1], [77.2, 103.1]], atol=1)
+    drawn = cv2.imread(str(tmp_path / "out" / "photo.png"))
+    x, y = np.floor(result["keypoints"][:2]).astype(int)
+    assert np.ptp(drawn[y - 9:y + 9, x - 9:x + 9].max(axis=2)) > 20
+
+
+def test_an_evaluation_compares_keypoints_with_those_of_the_data_set(keypoint_run, tmp_path):
+    make_coco(tmp_path, "val")
+    path = tmp_path / "annotations" / "instances_val.json"
+    content = json.loads(path.read_text())
+    content["categories"][1]["keypoints"] = ["tail", "head"]
+    content["annotations"][0]["keypoints"] = [22, 30, 2, 7, 10, 1]
+    path.write_text(json.dumps(content))
+    words = [f"DATA.BASEDIR={tmp_path}", "DATA.VAL=val"]
+    metrics = predict.evaluate_model(keypoint_run, words, str(tmp_path / "out.json"))["val"]
+    assert list(metrics) == ["bbox", "segm", "keypoints"] and metrics["keypoints"]["AP"] > 0.9
 
 
 # export -------------------------------------------------------------------------------------------------------------
