@@ -2,10 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUN := train_log/demo
 IMAGES := datasets/shapes/val
 
-.PHONY: setup horovod demo test test-all lint mutants fuzz bench clean
+.PHONY: setup horovod demo demo-keypoints test test-all lint mutants fuzz bench clean
 
 setup: $(VENV)/ready
 
@@ -28,9 +27,10 @@ $(VENV)/horovod: $(VENV)/ready requirements-horovod.txt
 	@touch $@
 
 # its batch and learning rate are for one device, so it takes the first GPU where there are more
-demo: export CUDA_VISIBLE_DEVICES ?= 0
-demo: $(VENV)/ready
-	$(BIN)/python train.py --logdir $(RUN) --overwrite --config @configs/demo.cfg
+demo demo-keypoints: export CUDA_VISIBLE_DEVICES ?= 0
+demo demo-keypoints: RUN = train_log/$@
+demo demo-keypoints: $(VENV)/ready
+	$(BIN)/python train.py --logdir $(RUN) --overwrite --config @configs/$@.cfg
 	$(BIN)/python predict.py --load $(RUN) --predict $(IMAGES)/*0[0-9].jpg --output $(RUN)/pictures
 	@echo "Pictures: $(RUN)/pictures    Metrics: $(RUN)/eval.json    Curves: $(BIN)/tensorboard --logdir $(RUN)"
 

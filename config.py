@@ -168,6 +168,7 @@ _C.MRCNN.GT_RESOLUTION = 112           # ground-truth masks travel as this many 
 # keypoint head ----------------------------------------------------------------------------------------------------
 _C.KRCNN.NUM_CONVS = 8                 # hidden layers
 _C.KRCNN.HEAD_DIM = 512                # channels of each
+_C.KRCNN.NORM = "None"                 # or "GN" behind each, to train from scratch
 _C.KRCNN.LOSS_WEIGHT = 1.0             # of the loss of the keypoints
 _C.KRCNN.NORMALIZE_BY_VISIBLE = True   # mean over an image's labelled keypoints; False: their sum over those of all its
                                        # foreground RoIs at most, for which Detectron has a LOSS_WEIGHT of 4

@@ -12,7 +12,7 @@ from modeling.anchors import AnchorThresholds, cell_anchors, grid_anchors, label
 from modeling.architectures import make_architecture
 from modeling.cascade import match_boxes, scale_gradient
 from modeling.keypoint_head import ROI_SIZE, keypoint_head, keypoint_loss, rois_with_keypoints
-from modeling.layers import float32_variables, on_rois
+from modeling.layers import HeadNorm, float32_variables, on_rois
 from modeling.losses import BoxLoss, image_shares
 from modeling.mask_head import mask_targets, maskrcnn_loss
 from modeling.padding import Padding, round_up
@@ -302,9 +302,10 @@ class GeneralizedRCNN:
     def keypoint_logits(self, pyramid, rois):
         """Returns: (R, 56, 56, K), of the places of each keypoint in the RoIs, in the order of the boxes"""
         cfg = self.cfg.KRCNN
+        norm = HeadNorm(cfg.NORM, self.cfg.FPN.HEAD_NORM_FIRST)
 
         def head(x):
-            return keypoint_head(x, cfg.NUM_CONVS, cfg.HEAD_DIM, len(self.cfg.DATA.KEYPOINT_NAMES))
+            return keypoint_head(x, cfg.NUM_CONVS, cfg.HEAD_DIM, len(self.cfg.DATA.KEYPOINT_NAMES), norm)
 
         roi_features = self._roi_features(pyramid, rois, ROI_SIZE, tf.identity)
         return roi_features.in_order_of_boxes(on_rois(head, roi_features.values))

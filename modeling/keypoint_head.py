@@ -8,19 +8,20 @@ from tensorpack import tfv1
 from tensorpack.models import layer_register
 from tensorpack.tfutils.summary import add_moving_summary
 
-from modeling.layers import HeadNorm, head_conv
+from modeling.layers import head_conv
 from modeling.losses import image_shares, mean_over
 
 ROI_SIZE, MAP_SIZE = 14, 56
 
 
-def keypoint_head(features, num_convs, dim, num_keypoints):
+def keypoint_head(features, num_convs, dim, num_keypoints, norm):
     """
     Args:
         features: (R, 14, 14, C)
         num_convs (int): hidden layers
         dim (int): channels of each
         num_keypoints (int)
+        norm (HeadNorm)
 
     Returns:
         float32 logits (R, S, S, K)
@@ -28,7 +29,7 @@ def keypoint_head(features, num_convs, dim, num_keypoints):
     with tfv1.variable_scope("keypointrcnn"):
         x = features
         for i in range(1, num_convs + 1):
-            x = head_conv(f"conv{i}", x, dim, HeadNorm(), "")
+            x = head_conv(f"conv{i}", x, dim, norm, f"gn{i}")
         return upsample(tf.cast(DoublingConv2D("deconv", x, num_keypoints), tf.float32))
 
 

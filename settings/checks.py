@@ -144,6 +144,9 @@ def _check_mask_head(flat):
 def _check_keypoint_head(flat):
     _check_range(flat, "KRCNN.NUM_CONVS KRCNN.HEAD_DIM", 1)
     _check_range(flat, "KRCNN.LOSS_WEIGHT", 0)
+    _check_choice(flat, "KRCNN.NORM", ["None", "GN"])
+    if flat["KRCNN.NORM"] == "GN":
+        _check_groups(flat, "KRCNN.HEAD_DIM", [flat["KRCNN.HEAD_DIM"]])
     if not flat["MODE_KEYPOINT"]:
         return
     names, of_class, sigmas = (

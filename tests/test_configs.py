@@ -17,7 +17,7 @@ CONFIGS = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(
 # without the largest, of which two processes would need more memory than there is
 BUILT = [path for path in CONFIGS if not re.search("X101-64x4d|X101-32x8d-FPN-1x|R152", path)]
 TORCHVISION = sorted(glob.glob(os.path.join(ROOT, "configs", "torchvision", "*.cfg")))
-PUBLISHED = [path for path in CONFIGS if os.path.basename(path) != "demo.cfg"]
+PUBLISHED = [path for path in CONFIGS if not os.path.basename(path).startswith("demo")]
 
 CHEAP = (
     "MRCNN.GT_RESOLUTION=56", "TEST.RESULT_SCORE_THRESH=0.3", "RPN.TEST_POST_NMS_TOPK=30",

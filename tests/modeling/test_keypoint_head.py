@@ -15,6 +15,7 @@ from modeling.keypoint_head import (
     rois_with_keypoints,
     upsample,
 )
+from modeling.layers import HeadNorm
 from modeling.structures import GroundTruth, RoIs
 
 
@@ -140,8 +141,9 @@ def test_doubling_is_tensorflows_transposed_convolution_and_has_its_gradients():
 
 def test_the_head_has_maps_of_56_and_its_variables():
     with tf.Graph().as_default(), tower(training=True):
-        logits = keypoint_head(tf.zeros([2, 14, 14, 16], tf.bfloat16), 2, 8, 5)
+        logits = keypoint_head(tf.zeros([2, 14, 14, 16], tf.bfloat16), 2, 8, 5, HeadNorm("GN"))
         assert logits.shape.as_list() == [2, 56, 56, 5] and logits.dtype == tf.float32
         assert variable_shapes() == {
             "keypointrcnn/conv1/W": [3, 3, 16, 8], "keypointrcnn/conv1/b": [8], "keypointrcnn/conv2/W": [3, 3, 8, 8],
-            "keypointrcnn/conv2/b": [8], "keypointrcnn/deconv/W": [4, 4, 5, 8], "keypointrcnn/deconv/b": [5]}
+            "keypointrcnn/conv2/b": [8], "keypointrcnn/deconv/W": [4, 4, 5, 8], "keypointrcnn/deconv/b": [5],
+            **{f"keypointrcnn/gn{i}/{name}": [8] for i in (1, 2) for name in ("gamma", "beta")}}
