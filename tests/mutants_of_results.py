@@ -2,14 +2,11 @@
 
 BREAKS = {
     "inference/keypoints.py": [
-        ("CUBIC = -0.75         # coefficient of the cubic kernel: OpenCV's and torch's",
-         "CUBIC = -0.5",
+        ("resized = cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC)",
+         "resized = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)",
          "tests/inference/test_keypoints.py"),
-        ("OVERSHOOT = ((1 - CUBIC / 2) ** 2 - 1) / 2",
-         "OVERSHOOT = 0",
-         "tests/inference/test_keypoints.py"),
-        ("points[i, :, 1] = y1 + (rows + 0.5) * (height / math.ceil(height))",
-         "points[i, :, 1] = y1 + (rows + 0.5)",
+        ("points[i] = box[:2] + (peaks[:, ::-1] + 0.5) * (size / pixels)",
+         "points[i] = box[:2] + (peaks[:, ::-1] + 0.5)",
          "tests/inference/test_keypoints.py")],
     "inference/detections.py": [
         ("for number in (round(x - KEYPOINT_SHIFT, 3), round(y - KEYPOINT_SHIFT, 3), round(score, 5))]",
