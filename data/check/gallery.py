@@ -74,10 +74,7 @@ def draw_pictures(folder, checked, drawing):
     Raises:
         UserError: they cannot be written
     """
-    with writing(folder):
-        os.makedirs(os.path.join(folder, FOLDER), exist_ok=True)
-        for path in glob.glob(os.path.join(glob.escape(folder), FOLDER, "*-*.jpg")):
-            os.remove(path)
+    empty_gallery(folder)
     sample = [Place(split, number) for split in checked.splits for number in _choose(len(split.records))]
     places = _places(checked)
     with tqdm.tqdm(total=len(sample) + len(places), unit="picture", desc="page", disable=None) as progress:
@@ -89,6 +86,19 @@ def draw_pictures(folder, checked, drawing):
             problems[index] = _write(folder, f"problem-{index}", place, drawing, checked.problems[index].bbox)
             progress.update()
     return [picture for picture in samples if picture], {i: picture for i, picture in problems.items() if picture}
+
+
+def empty_gallery(folder):
+    """
+    Make `folder`/pictures, without pictures of an earlier page.
+
+    Raises:
+        UserError: it cannot be done
+    """
+    with writing(folder):
+        os.makedirs(os.path.join(folder, FOLDER), exist_ok=True)
+        for path in glob.glob(os.path.join(glob.escape(folder), FOLDER, "*-*.jpg")):
+            os.remove(path)
 
 
 def _choose(num_images):
@@ -116,23 +126,42 @@ def _places(checked):
 def _write(folder, stem, place, drawing, bbox=None):
     """Returns: Picture; None where the image cannot be read"""
     dataset, record = place.split.dataset, place.split.records[place.number]
-    image = _load(record)
+    image = load_as_used(record)
     if image is None:
         return None
     arguments = image, record, dataset
     picture = drawing.problem(*arguments, bbox) if _is_box(bbox) else drawing.objects(*arguments)
+    caption = f"{dataset.name}, image {record.image_id}: {os.path.basename(record.file_name)}"
+    return save_picture(folder, stem, picture, caption)
+
+
+def save_picture(folder, stem, picture, caption, max_edge=MAX_EDGE):
+    """
+    Args:
+        folder (str): of the page
+        stem (str): with a "-" in it
+        picture: uint8 (h, w, 3), BGR
+        caption (str)
+        max_edge (int): pixels that it is shrunk to
+
+    Returns:
+        Picture
+
+    Raises:
+        UserError: it cannot be written
+    """
     height, width = picture.shape[:2]
-    scale = min(MAX_EDGE / max(height, width), 1)
+    scale = min(max_edge / max(height, width), 1)
     size = max(round(scale * width), 1), max(round(scale * height), 1)
     picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     name = f"{FOLDER}/{stem}.jpg"
     with whole_file(os.path.join(folder, name), "wb") as f:
         f.write(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes())
-    return Picture(name, size, f"{dataset.name}, image {record.image_id}: {os.path.basename(record.file_name)}")
+    return Picture(name, size, caption)
 
 
-def _load(record):
-    """Returns: uint8 (h, w, 3); None where it cannot be read"""
+def load_as_used(record):
+    """Returns: uint8 (h, w, 3), the image of a record; None where it cannot be read"""
     for size in (record.size, None):    # as it is used, or else as it is
         try:
             return load_image(record.file_name, size)

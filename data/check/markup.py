@@ -1,5 +1,15 @@
-"""HTML whose texts are escaped: an element is made of a name, its attributes, and elements or texts."""
+"""
+HTML whose texts are escaped: an element is made of a name, its attributes, and elements or texts. A page of these opens
+without a server and asks nothing of any network.
+"""
 import html
+import os
+import re
+
+from common import whole_file
+
+POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"    # whatever the names in a file are
+NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?%?|-")
 
 
 class Markup(str):
@@ -48,14 +58,60 @@ def table(rows, class_=None):
     header, *rest = rows
     head = element("tr", *(element("th", cell, scope="col") for cell in header))
     body = [element("tr", *(element("td", cell, class_=_cell_class(cell)) for cell in row)) for row in rest]
-    return element("div", element("table", element("thead", head), element("tbody", *body), class_=class_),
-                   class_="wide")
+    return wide(element("table", element("thead", head), element("tbody", *body), class_=class_))
+
+
+def wide(content):
+    """Returns: Markup, what can be scrolled where it is wider than the screen, also with the keyboard"""
+    return element("div", content, class_="wide", tabindex=0)
 
 
 def _cell_class(cell):
-    return "number" if isinstance(cell, (int, float)) or isinstance(cell, str) and cell.endswith("%") else None
+    return "number" if NUMBER.fullmatch(str(cell)) else None
 
 
 def bar(share, label=""):
     """Returns: Markup, a bar of this share, 0..1, of its place"""
     return element("span", element("span", class_="fill", style=f"width:{100 * share:.2f}%"), class_="bar", title=label)
+
+
+def section(title, *children, **attributes):
+    return element("section", element("h2", title), *children, **attributes)
+
+
+def figure(picture, text=None):
+    """Returns: Markup of a `data.check.gallery.Picture`, with its caption or another text"""
+    width, height = picture.size
+    caption = picture.caption if text is None else text
+    return element("figure", element("img", src=picture.name, width=width, height=height, alt=picture.caption,
+                                     loading="lazy"), element("figcaption", caption))
+
+
+def document(title, *body, css=""):
+    """
+    Args:
+        title (str): of the window
+        body: Markup or texts
+        css (str): besides that of all pages
+
+    Returns:
+        Markup, the element "html"
+    """
+    with open(os.path.join(os.path.dirname(__file__), "page.css"), encoding="utf-8") as f:
+        css = style(f.read() + css)
+    head = element(
+        "head", element("meta", charset="utf-8"), element("title", title),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"), css)
+    return element("html", head, element("body", *body), lang="en")
+
+
+def write_document(path, html_element):
+    """
+    Write a page; one that is there stays until it is whole.
+
+    Raises:
+        UserError: it cannot be written
+    """
+    with whole_file(path, encoding="utf-8", errors="replace") as f:
+        f.write("<!doctype html>\n" + html_element)

@@ -2,18 +2,15 @@
 import collections
 import os
 
-from common import whole_file
-
 import numpy as np
 
 from data.check.gallery import PICTURES_A_KIND, draw_pictures
 from data.check.kinds import KINDS
-from data.check.markup import bar, element, join, style, table
+from data.check.markup import bar, document, element, figure, join, section, table, write_document
 from data.check.report import anchor_rows, class_rows, count_rows, kind_rows
 
 LINES_A_KIND = 1000    # problems that are listed
 SIZES = 8              # of images of a data set that are listed
-POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"    # whatever the names in a file are
 
 
 def write_page(folder, checked, drawing):
@@ -31,8 +28,7 @@ def write_page(folder, checked, drawing):
     """
     sample, pictures = draw_pictures(folder, checked, drawing)
     path = os.path.join(folder, "index.html")
-    with whole_file(path, encoding="utf-8", errors="replace") as f:
-        f.write("<!doctype html>\n" + make_page(checked, sample, pictures))
+    write_document(path, make_page(checked, sample, pictures))
     return path
 
 
@@ -46,22 +42,13 @@ def make_page(checked, sample=(), pictures=None):
         Markup, the element "html"
     """
     names = ", ".join(split.dataset.name for split in checked.splits)
-    with open(os.path.join(os.path.dirname(__file__), "page.css"), encoding="utf-8") as f:
-        css = style(f.read())
-    head = element(
-        "head", element("meta", charset="utf-8"), element("title", f"{names}: checked"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"), css)
-    return element("html", head, element(
-        "body", element("h1", names), _verdict(checked.problems), _section("Data sets", _counts(checked.splits)),
-        _section("Problems", *_problems(checked.problems, pictures or {})),
-        _section("Classes", _classes(checked.splits)), _section("Objects and anchors", *_anchors(checked.fit)),
-        _section("Sizes of images", *map(_sizes, checked.splits)),
-        _section("Samples", element("div", *map(_figure, sample), class_="pictures"))), lang="en")
-
-
-def _section(title, *children):
-    return element("section", element("h2", title), *children)
+    return document(
+        f"{names}: checked", element("h1", names), _verdict(checked.problems),
+        section("Data sets", _counts(checked.splits)),
+        section("Problems", *_problems(checked.problems, pictures or {})),
+        section("Classes", _classes(checked.splits)), section("Objects and anchors", *_anchors(checked.fit)),
+        section("Sizes of images", *map(_sizes, checked.splits)),
+        section("Samples", element("div", *map(figure, sample), class_="pictures")))
 
 
 def _verdict(problems):
@@ -115,7 +102,7 @@ def _problems(problems, pictures):
 
 def _kind(kind, indices, problems, pictures):
     """All problems of a kind, those with a picture first."""
-    drawn = [_figure(pictures[i], _line(problems[i])) for i in indices if i in pictures]
+    drawn = [figure(pictures[i], _line(problems[i])) for i in indices if i in pictures]
     others = [element("li", _line(problems[i])) for i in indices if i not in pictures]
     hidden = len(others) - LINES_A_KIND
     limits = f" {PICTURES_A_KIND} of a kind are drawn at most." if len(drawn) >= PICTURES_A_KIND else ""
@@ -129,9 +116,3 @@ def _kind(kind, indices, problems, pictures):
 def _line(problem):
     return ": ".join(filter(None, (problem.path, problem.item, problem.text)))
 
-
-def _figure(picture, text=None):
-    width, height = picture.size
-    caption = picture.caption if text is None else text
-    return element("figure", element("img", src=picture.name, width=width, height=height, alt=picture.caption,
-                                     loading="lazy"), element("figcaption", caption))
