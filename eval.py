@@ -15,13 +15,17 @@ from inference.results import ResultsFile
 from inference.stream import batches as make_batches, detect_stream, progress_bar
 from metrics import find_metric
 from metrics.curves import curves_path, draw_curves
+from metrics.report.page import write_report
+from metrics.report.worst import Drawing
+from viz.mistakes import Panel, draw_beside_truth
 
 MAX_BAD_IMAGES = 0.1    # share of a data set's images that may be unreadable
 KINDS = {"bbox": "boxes", "segm": "masks", "keypoints": "keypoints"}
 BATCHES_A_ROUND = 8     # of each rank of a job, until the chief has their results
 
 
-def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None, resume=False):
+def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None, resume=False,
+                     page=None):
     """
     Run the network on a data set and compare with its ground truth.
 
@@ -29,9 +33,11 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None,
         predict (callable): of `inference.predictor.load_predictor`
         dataset (data.Dataset):
         cfg: MODE_MASK, MODE_KEYPOINT, TEST, PREPROC and DATA
-        output (str): write the COCO results to this json file, and curves to the picture `curves_path(output)`
+        output (str): write the COCO results to this json file, and without `page` curves to the picture
+            `curves_path(output)`
         report (callable): takes the text of the tables
         key (dict), resume (bool): see `inference.results.ResultsFile`
+        page (str): a folder to write a page to that explains the metrics
 
     Returns:
         dict: of "bbox", and "segm" and "keypoints" where these are compared, to a dict of the metrics' names to values;
@@ -58,9 +64,22 @@ def evaluate_dataset(predict, dataset, cfg, output=None, report=print, key=None,
     kinds = "bbox", *["segm"] * cfg.MODE_MASK, *["keypoints"] * cfg.MODE_KEYPOINT
     comparisons = metric.compare(detections, dataset, kinds, dict(zip(cfg.DATA.KEYPOINT_NAMES, cfg.TEST.OKS_SIGMAS)))
     report(summary + _what_is_missing(kinds, comparisons) + "\n" + metric.format_metrics(comparisons))
-    if output:
+    if page:
+        _explain(page, detections, dataset, comparisons, report)
+    elif output:
         draw_curves(comparisons, curves_path(output))
     return {kind: comparison.metrics for kind, comparison in comparisons.items()}
+
+
+def _explain(folder, detections, dataset, comparisons, report):
+    """Write the page of an evaluation; whatever goes wrong with it is a line, as the evaluation stands."""
+    try:
+        path = write_report(folder, detections, dataset, comparisons, Drawing(draw_beside_truth, Panel))
+        report(f"the report is {path}")
+    except UserError as e:
+        warn(f"no report: {e}")
+    except Exception as e:    # what nobody thought of
+        warn(f"no report in {folder}: {type(e).__name__}: {e}")
 
 
 def _what_is_missing(kinds, comparisons):

@@ -21,7 +21,7 @@ from inference.files import FilePredictor, expand_inputs, make_folder, name_outp
 from inference.profile import describe, measure
 from inference.results import has_partial, partial_path, remove_partial
 from inference.video import is_video
-from metrics.curves import curves_path
+from metrics.report.page import report_folder
 from viz.detections import draw_detections
 from viz.window import Window
 from weights.files import digest, read_weights, save_weights
@@ -82,8 +82,8 @@ def predict_files(load, overrides, inputs, output, show):
 
 def evaluate_model(load, overrides, output, resume=False):
     """
-    Evaluate a model on each of DATA.VAL, write its COCO results, draw precision-recall curves beside them and print the
-    metrics. Ranks of a job share the work.
+    Evaluate a model on each of DATA.VAL, write its COCO results and a report beside them, and print the metrics. Ranks
+    of a job share the work.
 
     Args:
         load (str), overrides (list[str]): as `Detector` takes them
@@ -106,10 +106,10 @@ def evaluate_model(load, overrides, output, resume=False):
     metrics = {}
     for dataset, path in zip(datasets, outputs):
         key = {**network, "its images": [[record.image_id, record.file_name] for record in dataset.records]}
-        metrics[dataset.name] = evaluation.evaluate_dataset(predict, dataset, cfg, path, key=key, resume=resume)
+        metrics[dataset.name] = evaluation.evaluate_dataset(predict, dataset, cfg, path, key=key, resume=resume,
+                                                            page=report_folder(path))
         if distributed.is_chief():
-            curves = f", precision-recall curves to {curves_path(path)}" if dataset.has_ground_truth else ""
-            print(f"detections written to {path}{curves}")
+            print(f"detections written to {path}")
     if distributed.is_chief():
         for path in outputs:
             remove_partial(path)
@@ -163,8 +163,8 @@ def parse_args(argv=None):
     action.add_argument("--predict", nargs="+", metavar="FILE",
                         help="images, videos, folders of these, or patterns such as 'a/*.png'")
     action.add_argument("--evaluate", metavar="OUT.json",
-                        help="evaluate on each of DATA.VAL: write COCO results to OUT.json, draw OUT_curves.png and "
-                             "print the metrics")
+                        help="evaluate on each of DATA.VAL: write COCO results to OUT.json and a page that explains "
+                             "them to OUT_report/index.html, and print the metrics")
     action.add_argument("--benchmark", nargs="+", metavar="FILE",
                         help="print how long each stage of a prediction takes")
     action.add_argument("--export", metavar="OUT.npz", help="write the weights alone, as one file that --load takes")

@@ -18,6 +18,7 @@ import pytest
 import tabulate
 
 import mutants_of_data
+import mutants_of_metrics
 import mutants_of_results
 import mutants_table
 
@@ -42,7 +43,7 @@ class Mutant(NamedTuple):
     tests: str
 
 
-BREAKS = {**mutants_table.BREAKS, **mutants_of_data.BREAKS, **mutants_of_results.BREAKS}
+BREAKS = {**mutants_table.BREAKS, **mutants_of_data.BREAKS, **mutants_of_results.BREAKS, **mutants_of_metrics.BREAKS}
 MUTANTS = [Mutant(path, *fields) for path, breaks in BREAKS.items() for fields in breaks]
 
 

@@ -88,8 +88,9 @@ def test_a_data_set_without_ground_truth_has_results_and_no_metrics(tmp_path, sm
     dataset = dataclasses.replace(make_dataset(tmp_path, [(20, 20)] * 2), has_ground_truth=False)
     texts, out = [], tmp_path / "out.json"
     predict = fake_predict([(0, 0, 9, 9)])
-    assert evaluation.evaluate_dataset(predict, dataset, small_config, str(out), texts.append) == {}
-    assert len(json.loads(out.read_text())) == 2 and not (tmp_path / "out_curves.png").exists()
+    page = tmp_path / "out_report"
+    assert evaluation.evaluate_dataset(predict, dataset, small_config, str(out), texts.append, page=str(page)) == {}
+    assert len(json.loads(out.read_text())) == 2 and not (tmp_path / "out_curves.png").exists() and not page.exists()
     assert "it has no ground truth" in texts[0]
 
 
@@ -171,3 +172,17 @@ def test_what_a_data_set_lacks_is_said_in_a_line(tmp_path, keypoint_config):
     evaluation.evaluate_dataset(predict, with_images(load(tmp_path, content)), keypoint_config, None, texts.append)
     assert "s; its annotations have no keypoints, so only boxes and masks are evaluated\n" in texts[0]
     assert "s; its annotations have no masks and no keypoints, so only boxes are evaluated\n" in texts[1]
+
+
+@pytest.mark.parametrize("why", ["a file is in its place", "nobody thought of it"])
+def test_an_evaluation_stands_when_its_report_fails(tmp_path, small_config, monkeypatch, capsys, why):
+    dataset = with_images(load(tmp_path, make_truth()))
+    page, texts = tmp_path / "out_report", []
+    if why == "nobody thought of it":
+        monkeypatch.setattr(evaluation, "write_report", lambda *_: int("no number"))
+    else:
+        page.write_text("")
+    metrics = evaluation.evaluate_dataset(fake_predict([(30, 15, 90, 75)]), dataset, small_config,
+                                          str(tmp_path / "out.json"), texts.append, page=str(page))
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert metrics["bbox"]["AP"] > 0 and len(lines) == 1 and "no report" in lines[0] and str(page) in lines[0]

@@ -40,8 +40,8 @@ def test_evaluating_writes_coco_results_and_prints_a_perfect_score(run_folder, t
     assert set(result) == {"image_id", "category_id", "bbox", "score", "segmentation"}
     assert (result["image_id"], result["category_id"]) == (1, 7)
     printed = capsys.readouterr().out
-    assert "100.0" in printed and str(out) in printed and str(tmp_path / "new" / "out_curves.png") in printed
-    assert (tmp_path / "new" / "out_curves.png").is_file()
+    assert "100.0" in printed and str(out) in printed and str(tmp_path / "new" / "out_report" / "index.html") in printed
+    assert (tmp_path / "new" / "out_report" / "index.html").is_file()
 
 
 def test_each_of_several_data_sets_gets_a_file_of_its_own(run_folder, tmp_path):
@@ -50,7 +50,7 @@ def test_each_of_several_data_sets_gets_a_file_of_its_own(run_folder, tmp_path):
     predict.main(["--load", run_folder, "--evaluate", str(tmp_path / "out.json"),
                   "--config", f"DATA.BASEDIR={tmp_path}", "DATA.VAL=one,two"])
     assert (tmp_path / "out_one.json").is_file() and (tmp_path / "out_two.json").is_file()
-    assert (tmp_path / "out_one_curves.png").is_file() and (tmp_path / "out_two_curves.png").is_file()
+    assert all((tmp_path / f"out_{name}_report" / "index.html").is_file() for name in ("one", "two"))
 
 
 def test_data_sets_of_one_name_in_two_folders_get_files_of_their_own(run_folder, tmp_path):

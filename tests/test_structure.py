@@ -24,7 +24,7 @@ LEVELS = (
 )
 BESIDE = {("viz", "inference")}    # on one level, who may import whom
 # programs below the root, started with `python -m`: they put parts together as train.py does, and nothing imports them
-COMMANDS = ("data/check/__main__.py", "data/show.py")
+COMMANDS = ("data/check/__main__.py", "data/show.py", "metrics/compare.py")
 ROOT_FILES = ["common.py", "config.py", "eval.py", "predict.py", "train.py"]
 MAX_FILE, MAX_FUNCTION = 400, 60    # lines
 # tests of more than a file

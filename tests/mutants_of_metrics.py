@@ -1,0 +1,68 @@
+"""The same as `mutants_table` has, of what explains metrics."""
+
+BREAKS = {
+    "metrics/matching.py": [
+        ("order = np.lexsort([-pairs.objects, -pairs.ious, pairs.detections, found.ranks[pairs.detections]])",
+         "order = np.lexsort([pairs.ious, pairs.detections, found.ranks[pairs.detections]])",
+         "tests/metrics/test_matching.py"),
+        ("is_free = ~(taken[:, :, pairs.objects] & counts[pairs.objects]) & is_enough",
+         "is_free = ~taken[:, :, pairs.objects] & is_enough",
+         "tests/metrics/test_matching.py"),
+        ("value = np.arange(size, 0, -1) + np.where(ignored[:, pairs.objects], 0, size)",
+         "value = np.arange(size, 0, -1) + np.where(ignored[:, pairs.objects], size, 0)",
+         "tests/metrics/test_matching.py"),
+        ("return Found(*(array[found.ranks < MAX_DETECTIONS] for array in found))",
+         "return found",
+         "tests/metrics/test_matching.py")],
+    "metrics/resampled.py": [
+        ("change = judged.astype(np.int8) - judged[:, :1]",
+         "change = np.zeros(judged.shape, dtype=np.int8)",
+         "tests/metrics/test_matching.py"),
+        ("new[:, starts] = passed[:, starts]",
+         "new[:, 0] = passed[:, 0]",
+         "tests/metrics/test_matching.py"),
+        ("return nearest + (RECALLS[nearest] <= recall)",
+         "return nearest + 1",
+         "tests/metrics/test_matching.py")],
+    "metrics/mistakes.py": [
+        ("kinds[outcome != WRONG] = NONE",
+         "kinds[outcome == RIGHT] = NONE",
+         "tests/metrics/test_mistakes.py"),
+        ("is_missed = objects.counts & ~is_found & ~could_be",
+         "is_missed = objects.counts & ~is_found",
+         "tests/metrics/test_mistakes.py"),
+        ("mended[order[np.diff(meant[order], prepend=-1) > 0]] = True",
+         "mended[order] = True",
+         "tests/metrics/test_mistakes.py"),
+        ("return np.where(totals > 0, np.where(left > 0, areas, 1), np.nan)",
+         "return np.where(totals > 0, areas, np.nan)",
+         "tests/metrics/test_mistakes.py")],
+    "metrics/operating.py": [
+        ("last = np.flatnonzero(np.diff(scores, append=-np.inf))",
+         "last = np.arange(len(scores))",
+         "tests/metrics/test_operating.py"),
+        ("if is_free[one] and partner[detection] == NONE:",
+         "if partner[detection] == NONE:",
+         "tests/metrics/test_operating.py"),
+        ("others = others.take(np.argsort(-others.ious, kind=\"stable\"))",
+         "others = others.take(np.argsort(others.ious, kind=\"stable\"))",
+         "tests/metrics/test_operating.py")],
+    "metrics/bootstrap.py": [
+        ("tail = (1 - CONFIDENCE) / 2",
+         "tail = 1 - CONFIDENCE",
+         "tests/metrics/test_bootstrap.py"),
+        ("weights = rng.multinomial(first.num_images, share, size=min(step, draws - begin))",
+         "weights = rng.multinomial(first.num_images // 2, share, size=min(step, draws - begin))",
+         "tests/metrics/test_bootstrap.py")],
+    "metrics/report/worst.py": [
+        ("return order[sums[order] > 0].tolist()",
+         "return order.tolist()",
+         "tests/metrics/test_report.py")],
+    "metrics/report/confusions.py": [
+        ("np.add.at(short, (place[:, None], place[None]), matrix)",
+         "short[place[:, None], place[None]] = matrix",
+         "tests/metrics/test_report.py")],
+    "metrics/report/compared.py": [
+        ("is_found[matches.objects[(matches.outcome[0, 0] == RIGHT) & (found.scores >= analysis.threshold)]] = True",
+         "is_found[matches.objects[matches.outcome[0, 0] == RIGHT]] = True",
+         "tests/metrics/test_compare.py")]}
