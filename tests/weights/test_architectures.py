@@ -25,12 +25,10 @@ ARCHITECTURES = {
     "v0upshare": f"{C4} MRCNN.HEAD=v0upshare",
     "v1up": "MRCNN.HEAD=v1up",
     "v1up4convs": "MRCNN.HEAD=v1up4convs",
-    "v1up on C4": f"{C4} MRCNN.HEAD=v1up",
     "class-agnostic masks": "MRCNN.CLASS_AGNOSTIC=True",
     "P2 only": "FPN.P2_ONLY=True",
     "cascade on C4": f"{C4} FPN.CASCADE=True",
-    "keypoints": "MODE_KEYPOINT=True MODE_MASK=False KRCNN.HEAD_DIM=16",
-    "keypoints and masks": "MODE_KEYPOINT=True KRCNN.HEAD_DIM=16",
+    "keypoints": "MODE_KEYPOINT=True MODE_MASK=False",
     "two convolutions in the RPN": "RPN.NUM_CONVS=2",
     "4conv1fc": "FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_head",
     "GN": GN,
@@ -38,8 +36,8 @@ ARCHITECTURES = {
     "batch norms": "FPN.NORM=SyncBN FPN.FRCNN_HEAD_FUNC=fastrcnn_4conv1fc_bn_head "
                    "FPN.MRCNN_HEAD_FUNC=maskrcnn_up4conv_bn_head"}
 # what one of the projects does not have
-ONLY = {"VGG16": "detectron", "v0up": "detectron", "v1up on C4": "detectron",
-        "two convolutions in the RPN": "detectron2", "batch norms": "detectron2"}
+ONLY = {"VGG16": "detectron", "v0up": "detectron", "two convolutions in the RPN": "detectron2",
+        "batch norms": "detectron2"}
 CASES = [(name, project) for name in ARCHITECTURES for project in WRITERS if ONLY.get(name, project) == project]
 DEEP = re.compile("R.*1[05]")
 
@@ -51,7 +49,7 @@ def network(make_config, make_weight):
 
     def make(name):
         if name not in cached:
-            cfg = make_config(*ARCHITECTURES[name].split())
+            cfg = make_config("FPN.FRCNN_CONV_HEAD_DIM=16", "KRCNN.HEAD_DIM=16", *ARCHITECTURES[name].split())
             variables = layer_shapes(cfg)
             # with GN behind them they have no bias in either project
             no_bias = {f"fpn/{layer}{level}/b" for layer in ("lateral_1x1_c", "posthoc_3x3_p") for level in range(2, 6)
