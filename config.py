@@ -127,7 +127,7 @@ _C.RPN.TEST_POST_NMS_TOPK = 1000
 # FPN: proposals of a level before and behind NMS, and of all levels together
 _C.RPN.TRAIN_PER_LEVEL_NMS_TOPK = 2000
 _C.RPN.TEST_PER_LEVEL_NMS_TOPK = 1000
-# of all levels together where these are fewer; 0: as many
+# FPN: of all levels together behind NMS; 0: as many as of one
 _C.RPN.TRAIN_ALL_LEVELS_TOPK = 0
 _C.RPN.TEST_ALL_LEVELS_TOPK = 0
 

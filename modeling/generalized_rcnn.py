@@ -376,8 +376,7 @@ def _proposal_limits(cfg, phase):
         return rpn.ProposalLimits(pre_nms, post_nms, cfg.PROPOSAL_NMS_THRESH, cfg.MIN_SIZE)
 
     level = topk("PER_LEVEL_NMS")
-    # none beyond the limit of all levels is among the best of all
-    return limits(topk("PRE_NMS"), topk("POST_NMS")), limits(level, min(topk("ALL_LEVELS") or level, level))
+    return limits(topk("PRE_NMS"), topk("POST_NMS")), limits(level, topk("ALL_LEVELS") or level)
 
 
 def _stream(seeds, index):

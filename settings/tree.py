@@ -3,6 +3,7 @@ import copy
 import os
 
 from settings import ConfigError, words
+from settings.dialects import files, translate
 
 
 class AttrDict:
@@ -79,7 +80,8 @@ class AttrDict:
 
         Args:
             args (list[str]): "KEY=VALUE", where VALUE is a Python literal or a bare string, or "@FILE" with such a
-                word per line ("#" starts a comment line); a FILE that a file names may stand beside it
+                word per line ("#" starts a comment line), or with a config of another project, see `dialects`; a FILE
+                that a file names may stand beside it
 
         Raises:
             ConfigError: a word cannot be used
@@ -91,6 +93,10 @@ class AttrDict:
             name = word[1:]
             if _files and not os.path.exists(name):
                 name = os.path.join(os.path.dirname(_files[-1]), name)
+            if files.is_yaml(name):
+                for key, value in translate.settings_of(name).items():
+                    self.set(key, value)
+                continue
             path = os.path.realpath(name)
             if path in _files:
                 raise ConfigError(f"config: {name} includes itself; take the line {word} out")

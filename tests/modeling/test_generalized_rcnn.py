@@ -90,8 +90,8 @@ def test_each_smooth_l1_has_a_beta_of_its_own(make_config):
     assert {stage.loss.beta for stage in network.box_stages} == {0.25}
 
 
-@pytest.mark.parametrize("most, expected", [(0, 30), (12, 12), (40, 30)])
-def test_all_levels_together_may_have_fewer_proposals_than_a_level(make_config, make_weight, most, expected):
+@pytest.mark.parametrize("most, expected", [(0, 30), (12, 12), (40, 40)])
+def test_all_levels_together_have_their_own_number_of_proposals(make_config, make_weight, most, expected):
     network = Network(make_config(f"RPN.TEST_ALL_LEVELS_TOPK={most}"), training=False, weights=make_weight,
                       rewrite=False)
     best_of_all = [op for op in network.graph.get_operations() if op.type == "TopKV2" and "proposals" in op.name][-1]

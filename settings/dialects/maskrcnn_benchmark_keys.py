@@ -1,0 +1,130 @@
+"""The keys of maskrcnn-benchmark."""
+from settings.dialects.theirs import Fixed
+
+NAME = "maskrcnn-benchmark"
+VARIANTS = {}
+
+COPIED = {
+    "MODEL.MASK_ON": "MODE_MASK", "MODEL.KEYPOINT_ON": "MODE_KEYPOINT",
+    "MODEL.RESNETS.NUM_GROUPS": "BACKBONE.RESNEXT_GROUPS", "MODEL.RESNETS.WIDTH_PER_GROUP": "BACKBONE.RESNEXT_WIDTH",
+    "MODEL.RESNETS.STRIDE_IN_1X1": "BACKBONE.STRIDE_1X1",
+    "MODEL.RPN.ANCHOR_SIZES": "RPN.ANCHOR_SIZES", "MODEL.RPN.ASPECT_RATIOS": "RPN.ANCHOR_RATIOS",
+    "MODEL.RPN.STRADDLE_THRESH": "RPN.STRADDLE_THRESH", "MODEL.RPN.FG_IOU_THRESHOLD": "RPN.POSITIVE_ANCHOR_THRESH",
+    "MODEL.RPN.BG_IOU_THRESHOLD": "RPN.NEGATIVE_ANCHOR_THRESH", "MODEL.RPN.BATCH_SIZE_PER_IMAGE": "RPN.BATCH_PER_IM",
+    "MODEL.RPN.POSITIVE_FRACTION": "RPN.FG_RATIO", "MODEL.RPN.NMS_THRESH": "RPN.PROPOSAL_NMS_THRESH",
+    "MODEL.RPN.MIN_SIZE": "RPN.MIN_SIZE",
+    "MODEL.ROI_HEADS.FG_IOU_THRESHOLD": "FRCNN.FG_THRESH", "MODEL.ROI_HEADS.BBOX_REG_WEIGHTS": "FRCNN.BBOX_REG_WEIGHTS",
+    "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE": "FRCNN.BATCH_PER_IM", "MODEL.ROI_HEADS.POSITIVE_FRACTION": "FRCNN.FG_RATIO",
+    "MODEL.ROI_HEADS.SCORE_THRESH": "TEST.RESULT_SCORE_THRESH", "MODEL.ROI_HEADS.NMS": "TEST.FRCNN_NMS_THRESH",
+    "MODEL.ROI_HEADS.DETECTIONS_PER_IMG": "TEST.RESULTS_PER_IM",
+    "MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM": "FPN.FRCNN_FC_HEAD_DIM",
+    "MODEL.ROI_BOX_HEAD.CONV_HEAD_DIM": "FPN.FRCNN_CONV_HEAD_DIM",
+    "INPUT.HORIZONTAL_FLIP_PROB_TRAIN": "PREPROC.FLIP", "INPUT.VERTICAL_FLIP_PROB_TRAIN": "PREPROC.FLIP_UP_DOWN",
+    "SOLVER.MOMENTUM": "TRAIN.MOMENTUM", "SOLVER.WEIGHT_DECAY": "TRAIN.WEIGHT_DECAY",
+    "SOLVER.WEIGHT_DECAY_BIAS": "TRAIN.WEIGHT_DECAY_BIAS", "SOLVER.BIAS_LR_FACTOR": "TRAIN.BIAS_LR_FACTOR"}
+
+LEVELS = (0.25, 0.125, 0.0625, 0.03125)
+SINGLE = (0.0625,)
+C4_EXTRACTOR = "ResNet50Conv5ROIFeatureExtractor"
+DEFAULTS = {
+    "DTYPE": "float32",
+    "MODEL.MASK_ON": False, "MODEL.KEYPOINT_ON": False, "MODEL.WEIGHT": "",
+    "MODEL.BACKBONE.CONV_BODY": "R-50-C4", "MODEL.BACKBONE.FREEZE_CONV_BODY_AT": 2, "MODEL.BACKBONE.OUT_CHANNELS": 1024,
+    "MODEL.BACKBONE.USE_GN": False, "MODEL.FPN.USE_GN": False,
+    "MODEL.RESNETS.BACKBONE_OUT_CHANNELS": 1024, "MODEL.RESNETS.NUM_GROUPS": 1, "MODEL.RESNETS.WIDTH_PER_GROUP": 64,
+    "MODEL.RESNETS.STRIDE_IN_1X1": True, "MODEL.RESNETS.TRANS_FUNC": "BottleneckWithFixedBatchNorm",
+    "MODEL.RESNETS.STEM_FUNC": "StemWithFixedBatchNorm", "MODEL.RESNETS.STAGE_WITH_DCN": (False, False, False, False),
+    "MODEL.RPN.ANCHOR_SIZES": (32, 64, 128, 256, 512), "MODEL.RPN.ASPECT_RATIOS": (0.5, 1.0, 2.0),
+    "MODEL.RPN.STRADDLE_THRESH": 0.0, "MODEL.RPN.FG_IOU_THRESHOLD": 0.7, "MODEL.RPN.BG_IOU_THRESHOLD": 0.3,
+    "MODEL.RPN.BATCH_SIZE_PER_IMAGE": 256, "MODEL.RPN.POSITIVE_FRACTION": 0.5, "MODEL.RPN.NMS_THRESH": 0.7,
+    "MODEL.RPN.MIN_SIZE": 0.0, "MODEL.RPN.PRE_NMS_TOP_N_TRAIN": 12000, "MODEL.RPN.PRE_NMS_TOP_N_TEST": 6000,
+    "MODEL.RPN.POST_NMS_TOP_N_TRAIN": 2000, "MODEL.RPN.POST_NMS_TOP_N_TEST": 1000,
+    "MODEL.RPN.FPN_POST_NMS_TOP_N_TRAIN": 2000, "MODEL.RPN.FPN_POST_NMS_TOP_N_TEST": 2000,
+    "MODEL.RPN.FPN_POST_NMS_PER_BATCH": True,
+    "MODEL.ROI_HEADS.FG_IOU_THRESHOLD": 0.5, "MODEL.ROI_HEADS.BG_IOU_THRESHOLD": 0.5,
+    "MODEL.ROI_HEADS.BBOX_REG_WEIGHTS": (10.0, 10.0, 5.0, 5.0), "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE": 512,
+    "MODEL.ROI_HEADS.POSITIVE_FRACTION": 0.25, "MODEL.ROI_HEADS.SCORE_THRESH": 0.05, "MODEL.ROI_HEADS.NMS": 0.5,
+    "MODEL.ROI_HEADS.DETECTIONS_PER_IMG": 100,
+    "MODEL.ROI_BOX_HEAD.FEATURE_EXTRACTOR": C4_EXTRACTOR, "MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO": 0,
+    "MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM": 1024, "MODEL.ROI_BOX_HEAD.USE_GN": False,
+    "MODEL.ROI_BOX_HEAD.CONV_HEAD_DIM": 256,
+    "MODEL.ROI_BOX_HEAD.NUM_STACKED_CONVS": 4,
+    "MODEL.ROI_MASK_HEAD.FEATURE_EXTRACTOR": C4_EXTRACTOR, "MODEL.ROI_MASK_HEAD.POOLER_SAMPLING_RATIO": 0,
+    "MODEL.ROI_MASK_HEAD.CONV_LAYERS": (256, 256, 256, 256), "MODEL.ROI_MASK_HEAD.SHARE_BOX_FEATURE_EXTRACTOR": True,
+    "MODEL.ROI_MASK_HEAD.USE_GN": False, "MODEL.ROI_MASK_HEAD.RESOLUTION": 14,
+    "MODEL.ROI_KEYPOINT_HEAD.POOLER_SAMPLING_RATIO": 0, "MODEL.ROI_KEYPOINT_HEAD.CONV_LAYERS": (512,) * 8,
+    "INPUT.MIN_SIZE_TRAIN": (800,), "INPUT.MIN_SIZE_RANGE_TRAIN": (-1, -1), "INPUT.MAX_SIZE_TRAIN": 1333,
+    "INPUT.MIN_SIZE_TEST": 800, "INPUT.MAX_SIZE_TEST": 1333, "INPUT.PIXEL_MEAN": (102.9801, 115.9465, 122.7717),
+    "INPUT.PIXEL_STD": (1.0, 1.0, 1.0), "INPUT.TO_BGR255": True, "INPUT.HORIZONTAL_FLIP_PROB_TRAIN": 0.5,
+    "INPUT.VERTICAL_FLIP_PROB_TRAIN": 0.0,
+    "DATASETS.TRAIN": (), "DATASETS.TEST": (), "DATALOADER.NUM_WORKERS": 4,
+    "SOLVER.MAX_ITER": 40000, "SOLVER.BASE_LR": 0.001, "SOLVER.BIAS_LR_FACTOR": 2.0, "SOLVER.MOMENTUM": 0.9,
+    "SOLVER.WEIGHT_DECAY": 0.0005, "SOLVER.WEIGHT_DECAY_BIAS": 0.0, "SOLVER.STEPS": (30000,),
+    "SOLVER.WARMUP_FACTOR": 1 / 3,
+    "SOLVER.WARMUP_ITERS": 500, "SOLVER.CHECKPOINT_PERIOD": 2500, "SOLVER.TEST_PERIOD": 0, "SOLVER.IMS_PER_BATCH": 16,
+    "TEST.DETECTIONS_PER_IMG": 100}
+
+ALWAYS_FIXED = {
+    "MODEL.META_ARCHITECTURE": Fixed("GeneralizedRCNN", ("GeneralizedRCNN",), "there is no other kind of model"),
+    "MODEL.RPN_ONLY": Fixed(False, (False,), "an RPN is trained together with a box head"),
+    "MODEL.RETINANET_ON": Fixed(False, (False,), "there is no RetinaNet"),
+    "MODEL.CLS_AGNOSTIC_BBOX_REG": Fixed(False, (False,), "boxes are of each class"),
+    "MODEL.FPN.USE_RELU": Fixed(False, (False,), "levels are not rectified"),
+    "MODEL.RESNETS.RES5_DILATION": Fixed(1, (1,), "convolutions are not dilated"),
+    "MODEL.RESNETS.RES2_OUT_CHANNELS": Fixed(256, (256,), "a stem of 64 channels is followed by 256"),
+    "MODEL.RESNETS.STEM_OUT_CHANNELS": Fixed(64, (64,), "a stem of 64 channels is followed by 256"),
+    "MODEL.RPN.RPN_HEAD": Fixed("SingleConvRPNHead", ("SingleConvRPNHead",), "the RPN has one convolution"),
+    "MODEL.ROI_BOX_HEAD.DILATION": Fixed(1, (1,), "convolutions are not dilated"),
+    "MODEL.GROUP_NORM.DIM_PER_GP": Fixed(-1, (-1,), "GN has 32 groups"),
+    "MODEL.GROUP_NORM.NUM_GROUPS": Fixed(32, (32,), "GN has 32 groups"),
+    "MODEL.GROUP_NORM.EPSILON": Fixed(1e-5, (1e-5,), "GN adds 1e-5"),
+    "INPUT.BRIGHTNESS": Fixed(0.0, (0,), "PREPROC.BRIGHTNESS is measured otherwise"),
+    "INPUT.CONTRAST": Fixed(0.0, (0,), "PREPROC.CONTRAST is measured otherwise"),
+    "INPUT.SATURATION": Fixed(0.0, (0,), "PREPROC.SATURATION is measured otherwise"),
+    "INPUT.HUE": Fixed(0.0, (0,), "PREPROC.HUE is measured otherwise"),
+    "SOLVER.GAMMA": Fixed(0.1, (0.1,), "the rate falls tenfold"),
+    "SOLVER.WARMUP_METHOD": Fixed("linear", ("linear",), "a warm-up is linear")}
+PYRAMID_FIXED = {
+    "MODEL.RPN.USE_FPN": Fixed(False, (True,), "the body is a pyramid"),
+    "MODEL.ROI_HEADS.USE_FPN": Fixed(False, (True,), "the body is a pyramid"),
+    "MODEL.RPN.ANCHOR_STRIDE": Fixed((16,), ((4, 8, 16, 32, 64),), "anchors are of the levels 2 to 6"),
+    "MODEL.ROI_BOX_HEAD.PREDICTOR": Fixed("FastRCNNPredictor", ("FPNPredictor",), "the body is a pyramid"),
+    "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION": Fixed(14, (7,), "the head takes 7 x 7 bins"),
+    "MODEL.ROI_BOX_HEAD.POOLER_SCALES": Fixed(SINGLE, (LEVELS,), "RoIs are of the levels 2 to 5")}
+C4_FIXED = {
+    "MODEL.RPN.USE_FPN": Fixed(False, (False,), "the body has one level"),
+    "MODEL.ROI_HEADS.USE_FPN": Fixed(False, (False,), "the body has one level"),
+    "MODEL.RPN.ANCHOR_STRIDE": Fixed((16,), ((16,),), "C4 has the stride 16"),
+    "MODEL.ROI_BOX_HEAD.PREDICTOR": Fixed("FastRCNNPredictor", ("FastRCNNPredictor",), "the body has one level"),
+    "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION": Fixed(14, (14,), "conv5 takes 14 x 14 bins"),
+    "MODEL.ROI_BOX_HEAD.POOLER_SCALES": Fixed(SINGLE, (SINGLE,), "C4 has the stride 16")}
+MASK_FIXED = {
+    "MODEL.ROI_MASK_HEAD.PREDICTOR": Fixed("MaskRCNNC4Predictor", ("MaskRCNNC4Predictor",), "there is one"),
+    "MODEL.ROI_MASK_HEAD.DILATION": Fixed(1, (1,), "convolutions are not dilated"),
+    "MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION": Fixed(14, (14,), "mask heads take 14 x 14 bins")}
+KEYPOINT_FIXED = {
+    "MODEL.ROI_KEYPOINT_HEAD.FEATURE_EXTRACTOR": Fixed(
+        "KeypointRCNNFeatureExtractor", ("KeypointRCNNFeatureExtractor",), "there is one keypoint head"),
+    "MODEL.ROI_KEYPOINT_HEAD.PREDICTOR": Fixed("KeypointRCNNPredictor", ("KeypointRCNNPredictor",),
+                                               "there is one keypoint head"),
+    "MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION": Fixed(14, (14,), "the head takes 14 x 14 bins"),
+    "MODEL.ROI_KEYPOINT_HEAD.RESOLUTION": Fixed(14, (56,), "heatmaps have 56 x 56 places"),
+    "MODEL.ROI_KEYPOINT_HEAD.SHARE_BOX_FEATURE_EXTRACTOR": Fixed(True, (False,), "the head has layers of its own")}
+FIXED = (ALWAYS_FIXED, C4_FIXED, MASK_FIXED, KEYPOINT_FIXED)
+
+IGNORED = {
+    "MODEL.DEVICE": "GPUs are used where there are any",
+    "MODEL.ROI_BOX_HEAD.NUM_CLASSES": "classes are counted in the data set, here without the background",
+    "MODEL.ROI_KEYPOINT_HEAD.NUM_CLASSES": "keypoints are counted in the data set",
+    "MODEL.ROI_KEYPOINT_HEAD.MLP_HEAD_DIM": "of no use there", "MODEL.ROI_KEYPOINT_HEAD.POOLER_SCALES": "as the boxes'",
+    "MODEL.ROI_MASK_HEAD.MLP_HEAD_DIM": "of no use there", "MODEL.ROI_MASK_HEAD.POOLER_SCALES": "as the boxes'",
+    "MODEL.ROI_MASK_HEAD.POSTPROCESS_MASKS": "masks are always pasted into the image",
+    "MODEL.ROI_MASK_HEAD.POSTPROCESS_MASKS_THRESHOLD": "it is 0.5",
+    "MODEL.RESNETS.WITH_MODULATED_DCN": "convolutions are not deformable",
+    "MODEL.RESNETS.DEFORMABLE_GROUPS": "convolutions are not deformable",
+    "MODEL.RETINANET.": "there is no RetinaNet", "MODEL.FBNET.": "there is no FBNet",
+    "DATALOADER.SIZE_DIVISIBILITY": "sides are rounded up to 32 with a pyramid",
+    "DATALOADER.ASPECT_RATIO_GROUPING": "images of like shapes are always together",
+    "TEST.IMS_PER_BATCH": "TEST.IMS_PER_BATCH is for speed alone", "TEST.EXPECTED_RESULTS": "of its tests",
+    "TEST.EXPECTED_RESULTS_SIGMA_TOL": "of its tests", "TEST.BBOX_AUG.": "a test takes an image once",
+    "OUTPUT_DIR": "--logdir says it", "PATHS_CATALOG": "DATA.BASEDIR has the data", "AMP_VERBOSE": "of its log"}
