@@ -20,6 +20,7 @@ import tabulate
 import mutants_of_data
 import mutants_of_metrics
 import mutants_of_results
+import mutants_of_settings
 import mutants_table
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -43,7 +44,8 @@ class Mutant(NamedTuple):
     tests: str
 
 
-BREAKS = {**mutants_table.BREAKS, **mutants_of_data.BREAKS, **mutants_of_results.BREAKS, **mutants_of_metrics.BREAKS}
+BREAKS = {**mutants_table.BREAKS, **mutants_of_data.BREAKS, **mutants_of_results.BREAKS, **mutants_of_metrics.BREAKS,
+          **mutants_of_settings.BREAKS}
 MUTANTS = [Mutant(path, *fields) for path, breaks in BREAKS.items() for fields in breaks]
 
 

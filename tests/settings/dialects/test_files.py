@@ -98,6 +98,14 @@ def test_what_is_no_config_is_refused_in_one_line(write, tmp_path, monkeypatch, 
     assert os.listdir(tmp_path) == ["evil.yaml"]
 
 
+@pytest.mark.parametrize("name, why", [
+    ("aliases", "it has an alias"), ("a merge", "it has an alias"), ("a huge file", "has more than 128 KiB"),
+    ("many levels", "it is nested too deeply"), ("many keys", "it is nested too deeply"),
+    ("a Python name", "could not determine a constructor"), ("a broken file", "in line"), ("a list", "has no keys")])
+def test_a_refusal_says_what_is_wrong(write, name, why):
+    assert why in refusal(write("evil.yaml", EVIL[name]))
+
+
 @pytest.mark.parametrize("name", ["no.yaml", "."])
 def test_a_missing_file_is_named(tmp_path, name):
     (tmp_path / "folder.yaml").mkdir()
