@@ -175,7 +175,8 @@ def parse_args(argv=None):
     parser.add_argument("--show", action="store_true",
                         help="open a window on what --predict has found; Escape or q ends")
     parser.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-                        help="change the config: KEY=VALUE, or @FILE with such lines; config.py lists the keys")
+                        help="change the config: KEY=VALUE, @FILE with such lines, or @FILE.yaml of Detectron, "
+                             "maskrcnn-benchmark or Detectron2; config.py lists the keys")
     args = parser.parse_args(argv)
     if args.predict and not (args.output or args.show):
         parser.error("--predict needs --output DIR, where the results go, or --show")

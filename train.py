@@ -38,7 +38,8 @@ def parse_args(args=None):
     parser.add_argument("--resume", action="store_true", help="go on with the run in --logdir, with its config")
     parser.add_argument("--overwrite", action="store_true", help="delete the run that is in --logdir")
     parser.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-                        help="change the config: KEY=VALUE, or @FILE with such lines; config.py lists the keys")
+                        help="change the config: KEY=VALUE, @FILE with such lines, or @FILE.yaml of Detectron, "
+                             "maskrcnn-benchmark or Detectron2; config.py lists the keys")
     args = parser.parse_args(args)
     if args.resume and (args.load or args.overwrite):
         raise UserError("--resume goes on with a run as it is; leave out --load and --overwrite")

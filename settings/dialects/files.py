@@ -114,10 +114,10 @@ def _flat(tree, prefix, path):
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.", path)
         else:
-            yield prefix + key, _plain(value)
+            yield prefix + key, plain(value)
 
 
-def _plain(value):
+def plain(value):
     """Returns: the value that the other projects make of one: text that is a Python literal is that literal"""
     if isinstance(value, str):
         try:
@@ -125,6 +125,6 @@ def _plain(value):
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return value
     if isinstance(value, (list, tuple)):
-        return tuple(_plain(v) if not isinstance(v, str) else v for v in value)
+        return tuple(plain(v) if not isinstance(v, str) else v for v in value)
     is_plain = value is None or isinstance(value, (bool, int, float, str))
     return value if is_plain else str(value)

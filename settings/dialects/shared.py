@@ -43,7 +43,7 @@ def periods(theirs, keys):
     """Args: keys (dict): key of theirs, a number of steps, to key of ours, a number of epochs of 500 steps"""
     for key, ours in keys.items():
         if key in theirs.said and theirs[key] > 0:
-            theirs.ours[ours] = max(1, round(theirs[key] / 500))
+            theirs.ours[ours] = max(1, (theirs[key] + 250) // 500)
 
 
 # images -------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,13 @@
 """What each of the files stands for, whose it is, and what is told of it."""
+import itertools
+
 import pytest
 
 from config import finalize_configs, load_config, new_config, save_config
-from settings.dialects import translate
+from settings import ConfigError
+from settings.dialects import detectron, detectron2, maskrcnn_benchmark, translate
+from settings.dialects.files import plain
+from settings.dialects.theirs import Theirs
 from tiny import message_of
 from yaml_configs import D2_FPN_BASE, D_FPN, D_MASK, FILES, MB_FPN, write_yaml
 
@@ -117,6 +122,18 @@ def test_a_file_that_several_could_have_written_is_refused(read, said):
 def test_a_key_that_is_not_known_is_refused(read, said, key, value, also):
     message = message_of(read, {**said, key: value})
     assert f"their.yaml: {key}={value!r}" in message and also in message
+
+
+@pytest.mark.parametrize("dialect, said", [(detectron, {**D_FPN, **D_MASK}), (maskrcnn_benchmark, MB_FPN),
+                                           (detectron2, D2_FPN_BASE)])
+def test_whatever_the_value_of_a_key_is_it_is_taken_or_refused_in_one_line(dialect, said):
+    names = {*dialect.keys.DEFAULTS, *(key for fixed in dialect.keys.FIXED for key in fixed)}
+    for name, value in itertools.product(sorted(names), (None, "x", 10 ** 400, ("x",), ((),))):
+        theirs = Theirs("their.yaml", dialect.keys, {**{key: plain(v) for key, v in said.items()}, name: value})
+        try:
+            dialect.translate(theirs)
+        except ConfigError as e:
+            assert "\n" not in str(e)
 
 
 def test_a_reason_names_three_keys_at_most(tmp_path):
