@@ -65,7 +65,9 @@ def test_the_tables_have_both_their_difference_and_what_is_sure():
 def test_mistakes_of_an_image_are_wrong_detections_and_objects_not_found_from_the_threshold_on():
     dataset = planted.make_dataset([[(1, BOX)], [(1, BOX)], [(1, BOX)], [(1, BOX)]])
     results = [planted.result(i, 1, BOX, 0.6) for i in (1, 2, 3)]
-    results += [planted.result(1, 2, FAR, 0.7), planted.result(1, 2, BOX, 0.9), planted.result(2, 2, FAR, 0.1)]
+    results += [planted.result(1, 2, FAR, 0.7), planted.result(1, 2, BOX, 0.9)]
+    # below it the object of the fourth image is found too, among much that is wrong
+    results += [planted.result(4, 1, BOX, 0.1), *[planted.result(2, 2, FAR, 0.1)] * 4]
     assert num_mistakes(analyse(results, dataset), 4).tolist() == [2, 0, 0, 1]
 
 

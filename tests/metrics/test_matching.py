@@ -36,6 +36,22 @@ def test_average_precisions_of_masks_are_cocos():
     np.testing.assert_allclose(metrics_of(results, dataset, "segm"), expected(results, dataset, "segm"), atol=1e-12)
 
 
+def outcome_of(objects, boxes):
+    """Returns: list of the outcome at IoU 0.5 of boxes that are found, the first with the highest score"""
+    results = [planted.result(1, 1, box, 0.9 - i / 10) for i, box in enumerate(boxes)]
+    return matching.match_results(results, planted.make_dataset([objects])).matches.outcome[0, 0].tolist()
+
+
+def test_a_detection_takes_the_object_that_it_overlaps_most():
+    objects = [(1, (100, 100, 80, 80)), (1, (120, 100, 80, 80))]
+    assert outcome_of(objects, [(120, 100, 80, 80), (90, 100, 80, 80)]) == [matching.RIGHT, matching.RIGHT]
+
+
+def test_an_object_that_counts_comes_before_one_that_does_not():
+    objects = [(1, (100, 100, 80, 80)), (1, (110, 100, 80, 80), "is_difficult")]
+    assert outcome_of(objects, [(110, 100, 80, 80)] * 2) == [matching.RIGHT, matching.IGNORED]
+
+
 def test_at_most_100_detections_of_a_class_in_an_image_count():
     dataset = planted.make_dataset([[(1, (10, 10, 50, 50))]])
     results = [planted.result(1, 1, (200, 200, 20, 20), 0.9)] * 100 + [planted.result(1, 1, (10, 10, 50, 50), 0.5)]
