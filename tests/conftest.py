@@ -3,8 +3,10 @@ import importlib.util
 import os
 import types
 
-# a process that makes many networks would keep the memory that each of them once needed; what tests start does not
-os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "0"
+# a process that makes many networks would keep the memory that each of them once needed, with and without oneDNN; what
+# tests start runs as users' processes do
+ALLOCATORS = {"TF_CPU_ALLOCATOR_USE_BFC": "0", "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1"}
+os.environ.update(ALLOCATORS)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 stderr = os.dup(2)
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)    # for what TensorFlow prints while it is imported, as in a command
@@ -18,8 +20,10 @@ from fake_network import find_left_half
 from inference import detector
 from tiny import ROOT, finalized_config
 
-with common.tf.Graph().as_default(), common.QuietSessionCreator().create_session():
-    del os.environ["TF_CPU_ALLOCATOR_USE_BFC"]    # it has been read
+with common.tf.Graph().as_default(), common.QuietSessionCreator().create_session() as sess:
+    sess.run(common.tf.random.uniform([]))
+    for name in ALLOCATORS:    # they have been read
+        del os.environ[name]
 os.dup2(stderr, 2)
 os.close(stderr)
 

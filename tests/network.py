@@ -8,6 +8,7 @@ from tensorpack import tfv1
 
 from data.batch import pack_masks, pad_batch
 from graph import tower
+from sessions import take_graphs_as_they_are
 from training.model import TrainingModel
 from weights.fit import network_variables
 
@@ -39,10 +40,7 @@ class Network:
                 self.train = self.model.get_optimizer().apply_gradients(self.gradients)
             if run:
                 config = QuietSessionCreator().config
-                if not rewrite:
-                    config.graph_options.rewrite_options.disable_meta_optimizer = True
-                    config.graph_options.optimizer_options.opt_level = tfv1.OptimizerOptions.L0
-                self.sess = tfv1.Session(config=config)
+                self.sess = tfv1.Session(config=config if rewrite else take_graphs_as_they_are(config))
                 # an initializer that is fed another value sets it
                 feed = {v.initializer.inputs[1]: weights(name, v.shape.as_list())
                         for name, v in network_variables().items()} if weights else {}

@@ -1,7 +1,7 @@
 """
 ./train.py, which also writes the losses and the learning rate of each step to the file RECORD as JSON, one line each.
 
-With TOWERS=2 it trains on that many towers without GPUs. With HANG=step or HANG=evaluation rank 1 hangs before its
+With TOWERS=2 it trains on that many towers without GPUs; a graph of one tower is taken as it is. With HANG=step or HANG=evaluation rank 1 hangs before its
 fifth step or in its first evaluation, when it has made the file RECORD.hangs; a job counts as stalled after STALLED
 seconds.
 """
@@ -21,21 +21,25 @@ from tensorpack import tfv1
 import data
 import distributed
 import train
+from sessions import take_graphs_as_they_are
 from training import trainers
 from training.progress import Progress
 
 num_towers = int(os.environ.get("TOWERS", "1"))
 if num_towers > 1:
     trainers.visible_gpus = lambda: num_towers
-    make_session_creator = distributed.session_creator
+make_session_creator = distributed.session_creator
 
-    def session_creator():
-        creator = make_session_creator()
-        creator.config.device_count["CPU"] = num_towers
-        return creator
 
-    distributed.session_creator = session_creator
+def session_creator():
+    creator = make_session_creator()
+    creator.config.device_count["CPU"] = num_towers
+    if num_towers == 1:
+        take_graphs_as_they_are(creator.config)
+    return creator
 
+
+distributed.session_creator = session_creator
 show = Progress._trigger_step
 
 

@@ -21,6 +21,7 @@ import distributed
 import train
 from config import new_config
 from data.shapes import render as shapes
+from sessions import take_graphs_as_they_are
 from tiny import ROOT
 from training.progress import Progress
 from weights.checkpoints import list_checkpoints
@@ -72,10 +73,8 @@ class _Lines(logging.Handler):
 
 
 def _plain_session_creator():
-    """Of sessions that take the graph as it is: to rewrite it takes longer than these trainings."""
     creator = common.QuietSessionCreator()
-    creator.config.graph_options.rewrite_options.disable_meta_optimizer = True
-    creator.config.graph_options.optimizer_options.opt_level = tfv1.OptimizerOptions.L0
+    take_graphs_as_they_are(creator.config)
     return creator
 
 
