@@ -191,7 +191,7 @@ def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path):
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_resumes_to_the_end(dataset, tmp_path):    # noqa: F811
-    with start(tmp_path / "run", dataset) as process:
+    with start(tmp_path / "run", dataset, *SMALLEST) as process:
         wait_for(tmp_path / "run" / "model-6.index")
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -203,9 +203,9 @@ def test_a_process_that_is_killed_resumes_to_the_end(dataset, tmp_path):    # no
 
 @pytest.mark.slow
 def test_a_stop_that_reaches_the_data_processes_too_loses_nothing(dataset, tmp_path):    # noqa: F811
-    with start(tmp_path / "unbroken", dataset) as process:
+    with start(tmp_path / "unbroken", dataset, *SMALLEST) as process:
         process.communicate(timeout=120)
-    with start(tmp_path / "run", dataset, "TRAIN.STEPS_PER_EPOCH=3", "DATA.NUM_WORKERS=3",
+    with start(tmp_path / "run", dataset, *SMALLEST, "TRAIN.STEPS_PER_EPOCH=3", "DATA.NUM_WORKERS=3",
                start_new_session=True) as process:
         wait_for(tmp_path / "run" / "model-3.index")
         os.killpg(process.pid, signal.SIGTERM)
@@ -223,10 +223,10 @@ def test_a_run_goes_on_with_another_number_of_gpus(dataset, tmp_path):    # noqa
                                 text=True, timeout=280, env=dict(os.environ, RECORD=f"{tmp_path}/losses", **environ))
         assert result.returncode == 0, result.stdout + result.stderr
 
-    train(arguments(tmp_path / "run", dataset, "TRAIN.LR_SCHEDULE=(4,)"))
+    train(arguments(tmp_path / "run", dataset, *SMALLEST, "TRAIN.LR_SCHEDULE=(4,)"))
     # 24 images are left, for two steps of 12
     train(["--logdir", str(tmp_path / "run"), "--resume", "--config", "TRAIN.LR_SCHEDULE=(7,)", "TRAIN.IMS_PER_GPU=6"],
-          TOWERS="2")
+          TOWERS="2", REWRITE="1")
     assert final_state(tmp_path / "run")[0] == 6
     with open(tmp_path / "run" / "batches.json") as f:
         assert [list(stretch.values()) for stretch in json.load(f)] == [[0, 1, 8], [4, 2, 6]]

@@ -1,7 +1,8 @@
 """
 ./train.py, which also writes the losses and the learning rate of each step to the file RECORD as JSON, one line each.
+TensorFlow's optimizers rewrite the graph only with REWRITE=1.
 
-With TOWERS=2 it trains on that many towers without GPUs; a graph of one tower is taken as it is. With HANG=step or HANG=evaluation rank 1 hangs before its
+With TOWERS=2 it trains on that many towers without GPUs. With HANG=step or HANG=evaluation rank 1 hangs before its
 fifth step or in its first evaluation, when it has made the file RECORD.hangs; a job counts as stalled after STALLED
 seconds.
 """
@@ -34,7 +35,7 @@ make_session_creator = distributed.session_creator
 def session_creator():
     creator = make_session_creator()
     creator.config.device_count["CPU"] = num_towers
-    if num_towers == 1:
+    if os.environ.get("REWRITE") != "1":
         take_graphs_as_they_are(creator.config)
     return creator
 

@@ -55,6 +55,7 @@ def model(request, golden, tmp_path_factory):
     batch, sizes = pad_batch([cv2.imread(f"{golden}/image.png")])
     ours = predictor.sess.run({key: f"{tensor}:0" for key, tensor in names.items()},
                               {"images:0": batch, "image_sizes:0": sizes})
+    predictor.sess.close()
     recorded = np.load(f"{folder}/{name}.npz")
     return types.SimpleNamespace(ours=ours, recorded=recorded)
 

@@ -6,7 +6,9 @@ import pytest
 import tensorflow as tf
 from tensorpack import tfv1
 
+from gpu_kernels import lacks_of_gpu_kernels
 from training.model import TrainingModel
+from weights.fit import network_variables
 
 
 def positions_after_steps(cfg, slopes, name="x"):
@@ -50,3 +52,13 @@ def test_biases_have_a_rate_of_their_own(make_config, name, expected):
     cfg = make_config("TRAIN.IMS_PER_GPU=8", "TRAIN.WARMUP_INIT_LR=0.5", "TRAIN.MOMENTUM=0.0",
                       "TRAIN.BIAS_LR_FACTOR=2.0", "TRAIN.GRADIENT_CLIP=1.0")
     assert positions_after_steps(cfg, [100], name) == [pytest.approx(expected, rel=1e-5)]
+
+
+def test_a_clipped_and_accumulated_step_runs_on_a_gpu_and_its_state_is_none_of_the_networks(make_config):
+    cfg = make_config("TRAIN.IMS_PER_GPU=2", "TRAIN.GRADIENT_CLIP=1.0")
+    with tf.Graph().as_default() as graph:
+        TrainingModel(cfg).get_optimizer().minimize(2.0 * tfv1.get_variable("fc/W", initializer=1.0))
+        names = {v.op.name for v in tfv1.global_variables()}
+        assert set(network_variables()) == {"fc/W"}
+    assert {"fc/W/Momentum", "fc/W/AccumGrad", "learning_rate"} <= names
+    assert lacks_of_gpu_kernels(graph) == {}
