@@ -41,14 +41,12 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 test: $(VENV)/ready
 	$(PYTEST) -m "not slow"
 
-# and what is slow by nature: every config built, kills, jobs of several ranks, full-size networks. The largest are
-# alone, as memory that a large network took stays with its process.
-GOLDEN := tests/modeling/test_golden.py tests/modeling/test_golden_torchvision.py
-CONFIGS := tests/test_configs.py
+# and what is slow by nature: every config built, kills, jobs of several ranks, full-size networks. Files that take
+# longest begin first, so that none of them is alone in the end
+LONGEST := tests/distributed/test_jobs.py tests/test_configs.py tests/modeling/test_golden.py tests/test_train.py
 test-all: test
-	$(BIN)/python -m pytest -m slow $(GOLDEN)
-	$(PYTEST) -m slow $(CONFIGS)
-	$(PYTEST) -m slow $(foreach file,$(GOLDEN) $(CONFIGS),--ignore $(file))
+	$(PYTEST) --no-loadscope-reorder -m slow $(LONGEST) \
+		$(filter-out $(LONGEST),$(shell find tests -name 'test_*.py'))
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check
