@@ -46,7 +46,7 @@ test: $(VENV)/ready
 LONGEST := tests/distributed/test_jobs.py tests/test_configs.py tests/modeling/test_golden.py tests/test_train.py
 test-all: test
 	$(PYTEST) --no-loadscope-reorder -m slow $(LONGEST) \
-		$(filter-out $(LONGEST),$(shell find tests -name 'test_*.py'))
+		$(filter-out $(LONGEST),$(sort $(shell find tests -name 'test_*.py')))
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check
