@@ -185,6 +185,7 @@ _C.TEST.FRCNN_NMS_THRESH = 0.5         # IoU beyond which the better detection o
 _C.TEST.RESULT_SCORE_THRESH = 0.05     # detections below this score are dropped
 _C.TEST.RESULT_SCORE_THRESH_VIS = 0.5  # detections below this score are not drawn
 _C.TEST.KEYPOINT_SCORE_THRESH_VIS = 0.05    # keypoints of drawn detections below this score of their own are not drawn
+_C.TEST.OBJECTNESS_THRESH_VIS = 0.5    # proposals below it are not drawn by --visualize
 _C.TEST.RESULTS_PER_IM = 100           # detections that are kept of an image
 _C.TEST.OKS_SIGMAS = ()                # of OKS, one for each keypoint; (): COCO's for its 17, 0.05 for each of others
 _C.TEST.PRECISION = "float32"          # of the layers: "float32", "bfloat16" (new CPUs and GPUs) or "float16" (GPUs)

@@ -15,19 +15,23 @@ from common import UserError
 import data
 import distributed
 import eval as evaluation
-from config import inference_settings
-from inference.detector import Detector, load_network, read_config
+from config import finalize_configs, inference_settings
+from inference.detector import Detector, fill_classes, load_network, read_config
 from inference.files import FilePredictor, expand_inputs, make_folder, name_outputs, prepare_output
 from inference.profile import describe, measure
 from inference.results import has_partial, partial_path, remove_partial
+from inference.stages import StageNetwork
 from inference.video import is_video
+from inference.visualize import annotated_images, image_files, prepare_pictures, visualize_images
 from metrics.report.page import report_folder
 from viz.detections import draw_detections
+from viz.stages import Thresholds, draw_stages
 from viz.window import Window
 from weights.files import digest, read_weights, save_weights
 from weights.find import find_run
 
 BENCHMARK_ROUNDS = 5    # batches that are timed
+VISUALIZED = 100        # images of DATA.VAL, unless --number says otherwise
 
 EXAMPLES = """
 examples:
@@ -36,6 +40,8 @@ examples:
   with a lower threshold for what is drawn, and a larger one for what is written:
     ./predict.py --load runs/mine --predict photo.jpg --output out \\
         --config TEST.RESULT_SCORE_THRESH_VIS=0.3 TEST.RESULT_SCORE_THRESH=0.1
+  see proposals, class scores, detections and heatmaps of images beside their ground truth:
+    ./predict.py --load runs/mine --visualize seen --heatmaps --config DATA.BASEDIR=~/mydata DATA.VAL=val
   keep only the weights of a run, in one file:
     ./predict.py --load runs/mine --export mine.npz
   evaluate a weight file on COCO:
@@ -116,6 +122,33 @@ def evaluate_model(load, overrides, output, resume=False):
     return metrics
 
 
+def visualize(load, overrides, inputs, output, number, heatmaps):
+    """
+    Draw what a network thinks of images on its way to the detections, `output`/STEM.png of each; see `draw_stages`.
+
+    Args:
+        load (str), overrides (list[str]): as `Detector` takes them
+        inputs (list[str]): images, as `expand_inputs` takes them; without any, images of DATA.VAL with their ground
+            truth
+        output (str): folder
+        number (int): of images of DATA.VAL, at most
+        heatmaps (bool): also draw probabilities of masks and keypoints
+
+    Raises:
+        UserError: at the end when any of the images cannot be used; the others are done
+    """
+    cfg, weights_path = read_config(load, overrides)
+    images = image_files(inputs) if inputs else annotated_images(cfg, number)
+    prepare_pictures(output, images)
+    fill_classes(cfg)
+    finalize_configs(cfg, is_training=False)
+    draw = functools.partial(draw_stages, thresholds=Thresholds.of(cfg), heatmaps=heatmaps)
+    num_failed = visualize_images(StageNetwork(cfg, weights_path), images, output, draw)
+    print(f"drew {len(images) - num_failed} of {len(images)} images, see {output}")
+    if num_failed:
+        raise UserError(f"{num_failed} of {len(images)} images cannot be used, see the lines above")
+
+
 def _evaluation_outputs(output, datasets, resume):
     """Returns: list of the json file of each data set, all of which can be written; see `evaluate_model`"""
     stem, suffix = os.path.splitext(output)
@@ -165,6 +198,9 @@ def parse_args(argv=None):
     action.add_argument("--evaluate", metavar="OUT.json",
                         help="evaluate on each of DATA.VAL: write COCO results to OUT.json and a page that explains "
                              "them to OUT_report/index.html, and print the metrics")
+    action.add_argument("--visualize", nargs="+", metavar=("DIR", "IMAGE"),
+                        help="draw proposals, class scores before NMS and detections of images, DIR/NAME.png of each; "
+                             "without images, of DATA.VAL, beside their ground truth")
     action.add_argument("--benchmark", nargs="+", metavar="FILE",
                         help="print how long each stage of a prediction takes")
     action.add_argument("--export", metavar="OUT.npz", help="write the weights alone, as one file that --load takes")
@@ -174,6 +210,10 @@ def parse_args(argv=None):
                         help="where --predict writes drawings, NAME.png or NAME.mp4, and results, NAME.json")
     parser.add_argument("--show", action="store_true",
                         help="open a window on what --predict has found; Escape or q ends")
+    parser.add_argument("--heatmaps", action="store_true",
+                        help="with --visualize: draw probabilities of masks and keypoints too")
+    parser.add_argument("--number", type=int, metavar="N",
+                        help=f"with --visualize and no images: how many of DATA.VAL ({VISUALIZED})")
     parser.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                         help="change the config: KEY=VALUE, @FILE with such lines, or @FILE.yaml of Detectron, "
                              "maskrcnn-benchmark or Detectron2; config.py lists the keys")
@@ -184,17 +224,30 @@ def parse_args(argv=None):
         parser.error("--output and --show belong to --predict; --evaluate and --export write the file that they name")
     if args.resume and not args.evaluate:
         parser.error("--resume belongs to --evaluate")
-    if "" in (args.evaluate, args.output, args.export):
+    _check_visualize(parser, args)
+    if "" in (args.evaluate, args.output, args.export, *(args.visualize or ())):
         parser.error("an output path is empty")
     if args.export and not args.export.endswith(".npz"):
         parser.error(f"--export {args.export}: the name must end in .npz")
     return args
 
 
+def _check_visualize(parser, args):
+    if args.heatmaps and not args.visualize:
+        parser.error("--heatmaps belongs to --visualize")
+    if args.number is not None and (not args.visualize or len(args.visualize) > 1):
+        parser.error("--number belongs to --visualize without images, which takes those of DATA.VAL")
+    if args.number is not None and args.number < 1:
+        parser.error(f"--number {args.number} must be at least 1")
+
+
 def main(argv=None):
     args = parse_args(argv)
     if args.predict:
         predict_files(args.load, args.config, args.predict, args.output, args.show)
+    elif args.visualize:
+        output, *images = args.visualize
+        visualize(args.load, args.config, images, output, args.number or VISUALIZED, args.heatmaps)
     elif args.benchmark:
         benchmark(args.load, args.config, args.benchmark)
     elif args.evaluate:

@@ -78,14 +78,29 @@ def prepare_output(folder, stems):
         UserError: an input would be overwritten, or the folder cannot be written into
     """
     make_folder(folder)
-    inputs = {os.path.realpath(path) for path in stems}
+    pictures = {path: stem + (".mp4" if video.is_video(path) else ".png") for path, stem in stems.items()}
+    refuse_overwriting("--output", folder, pictures)
     for path, stem in stems.items():
-        picture = stem + (".mp4" if video.is_video(path) else ".png")
-        if os.path.realpath(os.path.join(folder, picture)) in inputs:
-            raise UserError(f"--output {folder}: {picture} there is one of the inputs to predict on and would be "
-                            "overwritten; choose another folder")
+        picture = pictures[path]
         if stem != _own_stem(path):
             warn(f"{path}: another input has this name, so it is written as {picture} and {stem}.json")
+
+
+def refuse_overwriting(option, folder, pictures):
+    """
+    Args:
+        option (str): of the command line, which the folder was given to
+        folder (str)
+        pictures (dict): of the path of each input to the name of its picture
+
+    Raises:
+        UserError: a picture in the folder would take the place of an input
+    """
+    inputs = {os.path.realpath(path) for path in pictures}
+    for picture in pictures.values():
+        if os.path.realpath(os.path.join(folder, picture)) in inputs:
+            raise UserError(f"{option} {folder}: {picture} there is one of the inputs to predict on and would be "
+                            "overwritten; choose another folder")
 
 
 def make_folder(folder):
@@ -142,11 +157,11 @@ class FilePredictor:
 
     def _images(self, stems):
         def load(path):
-            with _any_failure_of(path):
+            with any_failure_of(path):
                 return data.load_image(path)
 
         def finish(path, image, detections):
-            with _any_failure_of(path):
+            with any_failure_of(path):
                 return self._finish_image(stems[path], image, detections)
 
         if not stems:
@@ -172,7 +187,7 @@ class FilePredictor:
     def _video(self, path, stem):
         """Yields: as `run`. Raises: UserError: the video cannot be used"""
         def finish(numbered, image, detections):
-            with _any_failure_of(path):
+            with any_failure_of(path):
                 return self.draw(image, detections, min_edge=0), self._to_coco(numbered[0], detections)
 
         source = video.Video(path)
@@ -189,7 +204,7 @@ class FilePredictor:
                 bar.update()
                 self._counts["frame"] += 1
                 if self.output is not None:
-                    with _any_failure_of(path):
+                    with any_failure_of(path):
                         writer.write(picture)
                     results.add(number, coco_results)
                 yield picture, True
@@ -212,7 +227,7 @@ class FilePredictor:
 
 
 @contextlib.contextmanager
-def _any_failure_of(path):
+def any_failure_of(path):
     """A context in which whatever goes wrong is a UserError, so that it ends the work on one input only."""
     try:
         yield

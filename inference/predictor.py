@@ -35,11 +35,12 @@ class NetworkOutput(NamedTuple):
     keypoints: Optional[np.ndarray] = None
 
 
-def load_predictor(cfg, weights_path):
+def load_predictor(cfg, weights_path, more_outputs=()):
     """
     Args:
         cfg (AttrDict): a finalized config
         weights_path (str): see `weights.read_weights`
+        more_outputs (list[str]): names of operations that its session can be asked for; such a network is not cached
 
     Returns:
         Predictor
@@ -47,7 +48,10 @@ def load_predictor(cfg, weights_path):
     Raises:
         UserError: the weights cannot be read, or are of another architecture
     """
-    graph_def = (freeze_cached if cfg.TEST.CACHE_GRAPH else freeze)(cfg, weights_path)
+    if cfg.TEST.CACHE_GRAPH and not more_outputs:
+        graph_def = freeze_cached(cfg, weights_path)
+    else:
+        graph_def = freeze(cfg, weights_path, more_outputs)
     # a rank of a job sees one GPU
     num_devices = 1 if distributed.size() > 1 else max(common.visible_gpus(), 1)
     return Predictor(graph_def, GeneralizedRCNN(cfg).output_names(), num_devices)

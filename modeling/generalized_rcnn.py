@@ -335,6 +335,7 @@ class GeneralizedRCNN:
             boxes = self.refine(stage, deltas, rois, image_sizes)
             rois = rois._replace(boxes=boxes[:, 0])
         scores = tf.divide(tf.add_n(stage_scores), len(stage_scores), name="fastrcnn_all_scores")
+        boxes = tf.identity(boxes, name="fastrcnn_all_boxes")
         return box_head.fastrcnn_predictions(
             boxes, scores, rois.image_index, tf.shape(image_sizes)[0],
             box_head.DetectionLimits(cfg.RESULT_SCORE_THRESH, cfg.FRCNN_NMS_THRESH, cfg.RESULTS_PER_IM))

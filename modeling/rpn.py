@@ -143,7 +143,8 @@ def generate_proposals(levels, image_sizes, limits, coder):
     scores = tf.reshape(tf.where(kept, tf.gather(scores, keep, batch_dims=1), float("-inf")), [batch, -1])
 
     scores, best = tf.nn.top_k(scores, tf.minimum(limits.post_nms_topk, tf.shape(scores)[1]))
-    return Proposals(tf.stop_gradient(tf.gather(boxes, best, batch_dims=1)), tf.stop_gradient(scores))
+    boxes = tf.stop_gradient(tf.gather(boxes, best, batch_dims=1))
+    return Proposals(boxes, tf.stop_gradient(scores, name="scores"))
 
 
 def _top_boxes(level, image_sizes, limits, coder):

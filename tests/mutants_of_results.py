@@ -15,6 +15,20 @@ BREAKS = {
         ("own = list(self.skeleton.of_label(label))",
          "own = list(range(scores.shape[1]))",
          "tests/inference/test_detect.py")],
+    "inference/stages.py": [
+        ("boxes = boxes[np.arange(len(best)), best]",
+         "boxes = boxes[np.arange(len(best)), 0]",
+         "tests/inference/test_stages.py"),
+        ("return class_scores[:, 1:].argmax(axis=1) + 1",
+         "return class_scores[:, 1:].argmax(axis=1)",
+         "tests/inference/test_stages.py")],
+    "viz/stages.py": [
+        ("before = np.flatnonzero((leaders[:i] == np.arange(i)) & (labels[:i] == labels[i]) & (overlaps[:i, i] > iou))",
+         "before = np.flatnonzero((labels[:i] == labels[i]) & (overlaps[:i, i] > iou))",
+         "tests/viz/test_stages.py"),
+        ("objects = record.select(~(record.is_crowd | record.is_difficult))",
+         "objects = record",
+         "tests/viz/test_stages.py")],
     "viz/detections.py": [
         ("is_drawn = keypoints[:, 2:] >= max(threshold, np.finfo(np.float32).tiny)",
          "is_drawn = keypoints[:, 2:] >= 0",

@@ -179,7 +179,10 @@ def test_an_export_that_makes_no_file_says_why(tmp_path, arrays, out, named):
     (["--load", "x", "--evaluate", "b.json", "--show"], "--show"),
     (["--load", "x", "--evaluate", "b.json", "--nope"], "--nope"),
     (["--load", "x", "--export", "b.npz", "--output", "out"], "--output"),
-    (["--load", "x", "--export", "b.h5"], ".npz"),
+    (["--load", "x", "--export", "b.h5"], ".npz"), (["--load", "x", "--export", "b.npz", "--heatmaps"], "--heatmaps"),
+    (["--load", "x", "--visualize", "out", "a.png", "--number", "3"], "--number"),
+    (["--load", "x", "--visualize", "out", "--number", "0"], "--number 0"),
+    (["--load", "x", "--visualize", ""], "empty"),
     (["--load", "x", "--predict", "a.png", "--output", "out", "--resume"], "--resume")])
 def test_a_command_line_that_makes_no_sense_is_refused_with_what_is_wrong(words, named):
     with pytest.raises(common.UserError) as e:

@@ -16,7 +16,7 @@ from viz.drawing import (
 )
 
 
-def draw_detections(image, detections, score_threshold=0.5, keypoint_threshold=0.05, min_edge=480):
+def draw_detections(image, detections, score_threshold=0.5, keypoint_threshold=0.05, min_edge=480, colors=None):
     """
     Draw masks, boxes, keypoints and "class score" labels; the highest scores lie on top.
 
@@ -28,14 +28,19 @@ def draw_detections(image, detections, score_threshold=0.5, keypoint_threshold=0
             so that those of good keypoints are low too. The default is Detectron2's
         min_edge (int): an image with a shorter short edge is enlarged by a whole number, for legibility, but not so
             far that its long edge exceeds MAX_ENLARGED_EDGE; 0: never
+        colors (list): BGR of each of the detections; None gives each its own, the best always the same
 
     Returns:
         uint8 (h, w, 3), or a whole number of times as large
     """
     canvas, factor = enlarge(image, min_edge)
-    detections = detections.select(np.flatnonzero(detections.scores >= score_threshold))
+    drawn = np.flatnonzero(detections.scores >= score_threshold)
+    detections = detections.select(drawn)
     order = np.argsort(detections.scores, kind="stable")
-    colors = {i: instance_color(rank) for rank, i in enumerate(order[::-1])}
+    if colors is None:
+        colors = {i: instance_color(rank) for rank, i in enumerate(order[::-1])}
+    else:
+        colors = [colors[i] for i in drawn]
     boxes = detections.boxes * factor
     line = line_width(canvas)
     for i in order:

@@ -100,7 +100,7 @@ def _cropped(mask):
     return mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1], (int(columns[0]), int(rows[0]))
 
 
-def draw_ground_truth(image, truth, edges=(), min_edge=480):
+def draw_ground_truth(image, truth, edges=(), min_edge=480, colors=None):
     """
     Draw masks, boxes, keypoints and class names; small objects lie on top. Boxes of crowds and of difficult objects are
     dashed.
@@ -109,17 +109,18 @@ def draw_ground_truth(image, truth, edges=(), min_edge=480):
         image: uint8 (h, w, 3), BGR; it is not changed
         truth (GroundTruth): in the image's pixels
         edges: pairs of numbers of keypoints that a line joins, as `data.Skeleton` has them
-        min_edge (int): as of `viz.detections.draw_detections`
+        min_edge (int), colors (list): as of `viz.detections.draw_detections`
 
     Returns:
         uint8 (h, w, 3), or a whole number of times as large
     """
     canvas, factor = enlarge(image, min_edge)
+    colors = colors or [instance_color(i) for i in range(len(truth.names))]
     line = line_width(canvas)
     boxes = np.asarray(truth.boxes, dtype=np.float64) * factor
     order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable").tolist()
     for i in order:
-        color = instance_color(i)
+        color = colors[i]
         if truth.masks[i] is not None:
             crop, (x, y) = truth.masks[i]
             draw_mask(canvas, crop.repeat(factor, axis=0).repeat(factor, axis=1), (x * factor, y * factor), color, line)
@@ -128,7 +129,7 @@ def draw_ground_truth(image, truth, edges=(), min_edge=480):
             draw_keypoints(canvas, truth.keypoints[i] * [factor, factor, 1], edges, color, line)
     taken = []
     for i in order[::-1]:
-        draw_label(canvas, truth.names[i], boxes[i], instance_color(i), taken)
+        draw_label(canvas, truth.names[i], boxes[i], colors[i], taken)
     return canvas
 
 
