@@ -6,6 +6,7 @@
     result.boxes, result.scores, result.labels, result.masks, result.keypoints, result.class_names
 """
 import argparse
+import contextlib
 import functools
 import os
 
@@ -16,12 +17,13 @@ import data
 import distributed
 import eval as evaluation
 from config import finalize_configs, inference_settings
+from inference.camera import is_camera
 from inference.detector import Detector, fill_classes, load_network, read_config
 from inference.files import FilePredictor, expand_inputs, make_folder, name_outputs, prepare_output
 from inference.profile import describe, measure
 from inference.results import has_partial, partial_path, remove_partial
 from inference.stages import StageNetwork
-from inference.video import is_video
+from inference.video import is_video, open_video
 from inference.visualize import annotated_images, image_files, prepare_pictures, visualize_images
 from metrics.report.page import report_folder
 from viz.detections import draw_detections
@@ -42,6 +44,9 @@ examples:
         --config TEST.RESULT_SCORE_THRESH_VIS=0.3 TEST.RESULT_SCORE_THRESH=0.1
   see proposals, class scores, detections and heatmaps of images beside their ground truth:
     ./predict.py --load runs/mine --visualize seen --heatmaps --config DATA.BASEDIR=~/mydata DATA.VAL=val
+  follow objects in a video, or in front of a camera, until q or Ctrl-C:
+    ./predict.py --load runs/mine --predict walk.mp4 --output out --config TEST.TRACK=True
+    ./predict.py --load runs/mine --predict camera:0 --show --output out --config TEST.TRACK=True
   keep only the weights of a run, in one file:
     ./predict.py --load runs/mine --export mine.npz
   evaluate a weight file on COCO:
@@ -70,6 +75,8 @@ def predict_files(load, overrides, inputs, output, show):
         raise UserError(problems[-1])
     window = Window("predict") if show else None
     stems = name_outputs(paths)
+    for camera in filter(is_camera, paths):
+        open_video(camera).close()    # one that cannot be read is said before the network is loaded
     if output is not None:
         prepare_output(output, stems)
     detector = Detector(load, overrides)
@@ -77,9 +84,10 @@ def predict_files(load, overrides, inputs, output, show):
     draw = functools.partial(draw_detections, score_threshold=limits.RESULT_SCORE_THRESH_VIS,
                              keypoint_threshold=limits.KEYPOINT_SCORE_THRESH_VIS)
     predictor = FilePredictor(detector, output, draw)
-    for picture, is_frame in predictor.run(stems):
-        if window and not window.show(picture, wait=1 if is_frame else 0):
-            break
+    with contextlib.closing(predictor.run(stems)) as pictures:
+        for picture, is_frame in pictures:
+            if window and not window.show(picture, wait=1 if is_frame else 0):
+                break
     print(predictor.summary())
     num_failed = len(problems) + predictor.num_failed
     if num_failed:
@@ -194,7 +202,8 @@ def parse_args(argv=None):
                         help="the model: a run's folder, a checkpoint or a weight file")
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--predict", nargs="+", metavar="FILE",
-                        help="images, videos, folders of these, or patterns such as 'a/*.png'")
+                        help="images, videos, folders of these, patterns such as 'a/*.png', or a camera, camera:0, "
+                             "until Ctrl-C")
     action.add_argument("--evaluate", metavar="OUT.json",
                         help="evaluate on each of DATA.VAL: write COCO results to OUT.json and a page that explains "
                              "them to OUT_report/index.html, and print the metrics")

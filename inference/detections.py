@@ -29,6 +29,8 @@ class Detections:
         mask_probs: float32 (N, m, m), probabilities on a grid that spans the box, or None
         keypoint_logits: float32 (N, h, w, K), logits of places on such a grid, or None
         skeleton: the names of the K keypoints, which of them lines join, and which each class has; or None
+        track_ids: int (N,), in a video the number that an object keeps from frame to frame, from 1 on, 0 for none; or
+            None
     """
 
     boxes: np.ndarray
@@ -40,6 +42,7 @@ class Detections:
     class_names: tuple[str, ...] = ()
     keypoint_logits: Optional[np.ndarray] = None
     skeleton: Optional[Skeleton] = None
+    track_ids: Optional[np.ndarray] = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -49,7 +52,8 @@ class Detections:
         return dataclasses.replace(
             self, boxes=self.boxes[index], scores=self.scores[index], labels=self.labels[index],
             mask_probs=None if self.mask_probs is None else self.mask_probs[index],
-            keypoint_logits=None if self.keypoint_logits is None else self.keypoint_logits[index])
+            keypoint_logits=None if self.keypoint_logits is None else self.keypoint_logits[index],
+            track_ids=None if self.track_ids is None else self.track_ids[index])
 
     @functools.cached_property
     def masks(self) -> Optional[np.ndarray]:
@@ -90,8 +94,9 @@ def detections_to_coco(image_id: Any, detections: Detections, category_ids: Sequ
         class_names: also write the class's name, as "category"
 
     Returns:
-        COCO results with bbox [x, y, w, h] in pixels, segmentation if there are masks, and keypoints if there are any:
-        for each that the class has, x and y as COCO counts, from the centre of the first pixel, and its score
+        COCO results with bbox [x, y, w, h] in pixels, track_id if there are tracks, segmentation if there are masks,
+        and keypoints if there are any: for each that the class has, x and y as COCO counts, from the centre of the
+        first pixel, and its score
     """
     segmentations = None if detections.mask_probs is None else detections.rles()
     keypoints = None if detections.keypoint_logits is None else detections.keypoints.tolist()
@@ -103,6 +108,8 @@ def detections_to_coco(image_id: Any, detections: Detections, category_ids: Sequ
             result["category"] = class_names[label - 1]
         result["bbox"] = [round(v, 3) for v in (x1, y1, x2 - x1, y2 - y1)]
         result["score"] = round(score, 5)
+        if detections.track_ids is not None and detections.track_ids[i]:
+            result["track_id"] = int(detections.track_ids[i])
         if segmentations is not None:
             result["segmentation"] = segmentations[i]
         if keypoints is not None and (own := detections.skeleton.of_label(label)):

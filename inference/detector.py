@@ -1,6 +1,7 @@
 """`Detector`: a model in Python, from images to what is in them."""
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Union, overload
 
 import common
@@ -13,6 +14,8 @@ from config import finalize_configs, load_config, new_config
 from inference.detect import detect_batch
 from inference.detections import Detections
 from inference.predictor import load_predictor
+from inference.stages import StageNetwork, Stages
+from inference.tracking import make_tracker
 from weights.find import find_run
 
 Image = Union[np.ndarray, str, os.PathLike]    # uint8 (h, w, 3) in BGR, or the path of an image file
@@ -73,10 +76,10 @@ class Detector:
 
     def __init__(self, load: Union[str, os.PathLike], config: Union[str, Sequence[str]] = ()) -> None:
         overrides = [config] if isinstance(config, str) else list(config)
-        self.cfg, weights_path = read_config(os.fspath(load), overrides)
+        self.cfg, self._weights_path = read_config(os.fspath(load), overrides)
         fill_classes(self.cfg)
         with common.quiet_log():
-            self.predict = load_network(self.cfg, weights_path)
+            self.predict = load_network(self.cfg, self._weights_path)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -107,6 +110,34 @@ class Detector:
         size = self.cfg.TEST.IMS_PER_BATCH
         return [detections for i in range(0, len(images), size)
                 for detections in detect_batch(self.predict, images[i:i + size], self.cfg)]
+
+    def track(self, frames: Iterable[Image]) -> Iterator[Detections]:
+        """
+        Follow objects from frame to frame, as TEST.TRACK_IOU and TEST.TRACK_LOST say.
+
+        Args:
+            frames: images one after the other, of one size
+
+        Yields:
+            Detections of each, with `track_ids`
+        """
+        tracker = make_tracker(self.cfg)
+        for frame in frames:
+            yield tracker.update(self(frame))
+
+    def stages(self, image: Image) -> Stages:
+        """
+        What the network thinks on its way to the detections. The first call loads the network once more.
+
+        Args:
+            image: uint8 (h, w, 3) in BGR, or a path
+        """
+        with common.quiet_log():
+            return self._stage_network(_as_image(image))
+
+    @functools.cached_property
+    def _stage_network(self):
+        return StageNetwork(self.cfg, self._weights_path)
 
 
 def _as_image(image):

@@ -12,9 +12,11 @@ import cv2
 import data
 from data.images import IMAGE_SUFFIXES
 from inference import video
+from inference.camera import is_camera
 from inference.detections import detections_to_coco
 from inference.results import ResultsFile, remove_partial, write_json
 from inference.stream import detect_stream, progress_bar
+from inference.tracking import make_tracker
 
 
 # inputs and their outputs -------------------------------------------------------------------------------------------
@@ -23,7 +25,8 @@ def expand_inputs(inputs):
     Find the images and videos that files, folders and patterns stand for.
 
     Args:
-        inputs (list[str]): files, folders (what is right in them), or patterns such as "shots/*.png"
+        inputs (list[str]): files, folders (what is right in them), patterns such as "shots/*.png", or cameras such as
+            "camera:0"
 
     Returns:
         list[str]: paths of files, each once; and list[str]: one line for each input that stands for none
@@ -35,7 +38,7 @@ def expand_inputs(inputs):
             files = [os.path.join(name, entry) for entry in sorted(os.listdir(name))
                      if entry.lower().endswith(suffixes)]
             problem = f"{name} has no images or videos in it ({', '.join(suffixes)}); name a folder that has"
-        elif os.path.isfile(name):
+        elif os.path.isfile(name) or is_camera(name):
             files = [name]
         else:
             files = [path for path in sorted(glob.glob(name, recursive=True)) if os.path.isfile(path)]
@@ -63,7 +66,7 @@ def name_outputs(paths):
 
 
 def _own_stem(path):
-    return os.path.splitext(os.path.basename(path))[0]
+    return path.replace(":", "_") if is_camera(path) else os.path.splitext(os.path.basename(path))[0]
 
 
 def prepare_output(folder, stems):
@@ -185,19 +188,24 @@ class FilePredictor:
         return picture
 
     def _video(self, path, stem):
-        """Yields: as `run`. Raises: UserError: the video cannot be used"""
+        """
+        Yields: as `run`; of a camera, a consumer that stops early leaves whole files of what was seen until then
+
+        Raises:
+            UserError: the video cannot be used
+        """
         def finish(numbered, image, detections):
             with any_failure_of(path):
                 return self.draw(image, detections, min_edge=0), self._to_coco(numbered[0], detections)
 
-        source = video.Video(path)
+        source = video.open_video(path)
         with contextlib.ExitStack() as stack:
             if self.output is not None:
                 writer = stack.enter_context(video.VideoWriter(self._path(stem, ".mp4"), source.rate))
                 stack.callback(remove_partial, self._path(stem, ".json"))
                 results = stack.enter_context(contextlib.closing(ResultsFile(self._path(stem, ".json"))))
             bar = stack.enter_context(progress_bar(source.num_frames or None, os.path.basename(path)))
-            for (number, _), finished in self._stream(source.frames(), lambda numbered: numbered[1], finish):
+            for (number, _), finished in self._frames(source, finish):
                 if isinstance(finished, UserError):
                     raise finished
                 picture, coco_results = finished
@@ -205,14 +213,31 @@ class FilePredictor:
                 self._counts["frame"] += 1
                 if self.output is not None:
                     with any_failure_of(path):
-                        writer.write(picture)
+                        writer.write(picture, number)
                     results.add(number, coco_results)
-                yield picture, True
+                try:
+                    yield picture, True
+                except GeneratorExit:
+                    if not source.is_live:
+                        raise
+                    break
             if self.output is not None:
                 results.finish()
 
-    def _stream(self, items, load, finish):
-        return detect_stream(self.detector.predict, items, self.detector.cfg, load, finish)
+    def _frames(self, source, finish):
+        """Yields: of each frame its number and pixels, and what `finish` makes of them"""
+        cfg = self.detector.cfg
+        follow = make_tracker(cfg).update if cfg.TEST.TRACK else None
+        if not source.is_live:
+            yield from self._stream(source.frames(), lambda numbered: numbered[1], finish, follow)
+            return
+        # nothing ahead of the network, so that it sees what is there now
+        for numbered in source.frames():
+            found = self.detector(numbered[1])
+            yield numbered, finish(numbered, numbered[1], follow(found) if follow else found)
+
+    def _stream(self, items, load, finish, follow=None):
+        return detect_stream(self.detector.predict, items, self.detector.cfg, load, finish, follow)
 
     def _path(self, stem, suffix):
         return os.path.join(self.output, stem + suffix)

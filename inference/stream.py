@@ -42,7 +42,7 @@ def batches(items, size):
         yield batch
 
 
-def detect_stream(predict, items, cfg, load, finish):
+def detect_stream(predict, items, cfg, load, finish, follow=None):
     """
     Detect the objects in a stream of images, in batches of TEST.IMS_PER_BATCH. Images are read and resized in threads
     ahead of the network, and what it finds is finished in threads behind it, so that it never waits for either.
@@ -53,6 +53,8 @@ def detect_stream(predict, items, cfg, load, finish):
         cfg: PREPROC, TEST and DATA
         load (callable): from an item to its image, uint8 (h, w, 3); may raise UserError
         finish (callable): from an item, its image and its Detections to a result; may raise UserError
+        follow (callable): from the Detections of one image after the other, in order, to those that `finish` takes;
+            None leaves them as they are
 
     Yields:
         (item, result) for each of `items` in order; (item, UserError) for one that cannot be loaded or finished
@@ -83,7 +85,10 @@ def detect_stream(predict, items, cfg, load, finish):
     num_networks = getattr(predict, "num_devices", 1)
     loaded = _ahead(read, items, NUM_READERS, size * num_networks + NUM_READERS)
     detected = _ahead(detect, batches(loaded, size), num_networks, num_networks)
-    return _ahead(end, itertools.chain.from_iterable(detected), NUM_WRITERS, size + NUM_WRITERS)
+    in_order = itertools.chain.from_iterable(detected)
+    if follow is not None:
+        in_order = ((item, image, None if found is None else follow(found)) for item, image, found in in_order)
+    return _ahead(end, in_order, NUM_WRITERS, size + NUM_WRITERS)
 
 
 def progress_bar(total, name, initial=0):

@@ -1,4 +1,4 @@
-"""Video files: their frames, and writing one frame after the other."""
+"""Videos: their frames, and writing one frame after the other."""
 import contextlib
 import os
 
@@ -7,13 +7,19 @@ from common import UserError
 
 import cv2
 
+from inference.camera import Camera, is_camera, rate_of
+
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
-FALLBACK_RATE = 25.0    # frames a second of a file that does not say
 
 
 def is_video(path):
-    """Returns: bool, whether the name of a file says that it is a video"""
-    return path.lower().endswith(SUFFIXES)
+    """Returns: bool, whether the name of a file says that it is a video, or a camera is named"""
+    return path.lower().endswith(SUFFIXES) or is_camera(path)
+
+
+def open_video(path):
+    """Returns: Camera or Video. Raises: UserError: it is not one that OpenCV reads"""
+    return Camera(path) if is_camera(path) else Video(path)
 
 
 class Video:
@@ -25,6 +31,8 @@ class Video:
         rate (float): frames a second
     """
 
+    is_live = False
+
     def __init__(self, path):
         """
         Raises:
@@ -34,8 +42,7 @@ class Video:
         if not self._capture.isOpened():
             raise UserError(f"{path}: not a video that OpenCV reads; convert it, to .mp4 say")
         self.num_frames = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if 0 < rate < 1000 else FALLBACK_RATE
+        self.rate = rate_of(self._capture)
 
     def frames(self):
         """
@@ -70,10 +77,14 @@ class VideoWriter:
         self._path, self._rate = path, rate
         # OpenCV chooses the format by the end of the name
         self._partial = f"{path}.{os.getpid()}.tmp.mp4"
-        self._writer = None
+        self._writer, self._count, self._last = None, 0, None
 
-    def write(self, frame):
-        """Args: frame: uint8 (h, w, 3), BGR, all of one size"""
+    def write(self, frame, number=None):
+        """
+        Args:
+            frame: uint8 (h, w, 3), BGR, all of one size
+            number (int): of the frame in the file, from 0 on; the one before fills what lies between; None: the next
+        """
         if self._writer is None:
             height, width = frame.shape[:2]
             self._writer = cv2.VideoWriter(
@@ -81,7 +92,13 @@ class VideoWriter:
         if not self._writer.isOpened():
             raise UserError(f"cannot write {self._path}; see that there is room and that you may write there, and that "
                             "this OpenCV writes videos")
+        for _ in range(self._count, self._count if number is None else number):
+            self._put(self._last)
+        self._put(frame)
+
+    def _put(self, frame):
         self._writer.write(frame)
+        self._count, self._last = self._count + 1, frame
 
     def __enter__(self):
         return self

@@ -73,14 +73,14 @@ def _check_network(flat):
            f"RPN.ANCHOR_RATIOS={flat['RPN.ANCHOR_RATIOS']} must be positive numbers, at least one")
     _check_range(flat, "RPN.NUM_CONVS", 1)
     _check_range(flat, "FRCNN.MAX_BOX_GROWTH BACKBONE.NORM_EPSILON RPN.TRAIN_ALL_LEVELS_TOPK "
-                       "RPN.TEST_ALL_LEVELS_TOPK", 0)
+                       "RPN.TEST_ALL_LEVELS_TOPK TEST.TRACK_LOST", 0)
 
     _check_range(flat, "TEST.IMS_PER_BATCH TEST.RESULTS_PER_IM RPN.BATCH_PER_IM FRCNN.BATCH_PER_IM "
                        "RPN.TRAIN_PRE_NMS_TOPK RPN.TRAIN_POST_NMS_TOPK RPN.TEST_PRE_NMS_TOPK RPN.TEST_POST_NMS_TOPK "
                        "RPN.TRAIN_PER_LEVEL_NMS_TOPK RPN.TEST_PER_LEVEL_NMS_TOPK", 1)
     _check_range(flat, "RPN.POSITIVE_ANCHOR_THRESH RPN.NEGATIVE_ANCHOR_THRESH RPN.FG_RATIO RPN.PROPOSAL_NMS_THRESH "
                        "FRCNN.FG_THRESH FRCNN.FG_RATIO TEST.FRCNN_NMS_THRESH TEST.RESULT_SCORE_THRESH "
-                       "TEST.OBJECTNESS_THRESH_VIS "
+                       "TEST.OBJECTNESS_THRESH_VIS TEST.TRACK_IOU "
                        "TEST.KEYPOINT_SCORE_THRESH_VIS", 0, 1)
     _check_choice(flat, "TEST.PRECISION", PRECISIONS)
 

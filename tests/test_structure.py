@@ -31,6 +31,7 @@ MAX_FILE, MAX_FUNCTION = 400, 60    # lines
 END_TO_END = {"tests/test_structure.py", "tests/test_mutants.py", "tests/test_fuzz_annotations.py",
               "tests/test_fuzz_images.py", "tests/distributed/test_jobs.py", "tests/modeling/test_golden.py",
               "tests/modeling/test_golden_torchvision.py", "tests/training/test_checkpoint_kills.py",
+              "tests/docs/test_notebook.py",
               "tests/weights/test_architectures.py"}
 
 

@@ -15,6 +15,8 @@ from viz.drawing import (
     line_width,
 )
 
+UNTRACKED = (160, 160, 160)    # BGR
+
 
 def draw_detections(image, detections, score_threshold=0.5, keypoint_threshold=0.05, min_edge=480, colors=None):
     """
@@ -28,7 +30,8 @@ def draw_detections(image, detections, score_threshold=0.5, keypoint_threshold=0
             so that those of good keypoints are low too. The default is Detectron2's
         min_edge (int): an image with a shorter short edge is enlarged by a whole number, for legibility, but not so
             far that its long edge exceeds MAX_ENLARGED_EDGE; 0: never
-        colors (list): BGR of each of the detections; None gives each its own, the best always the same
+        colors (list): BGR of each of the detections; None: those of their tracks, or else each its own, the best
+            always the same
 
     Returns:
         uint8 (h, w, 3), or a whole number of times as large
@@ -37,10 +40,7 @@ def draw_detections(image, detections, score_threshold=0.5, keypoint_threshold=0
     drawn = np.flatnonzero(detections.scores >= score_threshold)
     detections = detections.select(drawn)
     order = np.argsort(detections.scores, kind="stable")
-    if colors is None:
-        colors = {i: instance_color(rank) for rank, i in enumerate(order[::-1])}
-    else:
-        colors = [colors[i] for i in drawn]
+    colors = _own_colors(detections, order) if colors is None else [colors[i] for i in drawn]
     boxes = detections.boxes * factor
     line = line_width(canvas)
     for i in order:
@@ -53,9 +53,21 @@ def draw_detections(image, detections, score_threshold=0.5, keypoint_threshold=0
                            detections.skeleton.edges, colors[i], line)
     taken = []
     for i in order[::-1]:
-        text = f"{detections.class_names[detections.labels[i] - 1]} {detections.scores[i]:.2f}"
-        draw_label(canvas, text, boxes[i], colors[i], taken)
+        draw_label(canvas, _text(detections, i), boxes[i], colors[i], taken)
     return canvas
+
+
+def _own_colors(detections, order):
+    """Args: order: int (N,), by growing score. Returns: dict of each number to BGR"""
+    if detections.track_ids is None:
+        return {i: instance_color(rank) for rank, i in enumerate(order[::-1])}
+    return {i: instance_color(number) if number else UNTRACKED
+            for i, number in enumerate(detections.track_ids.tolist())}
+
+
+def _text(detections, i):
+    number = "" if detections.track_ids is None or not detections.track_ids[i] else f" #{detections.track_ids[i]}"
+    return f"{detections.class_names[detections.labels[i] - 1]}{number} {detections.scores[i]:.2f}"
 
 
 def _to_draw(keypoints, threshold):

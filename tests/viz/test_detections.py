@@ -115,3 +115,22 @@ def test_keypoints_are_enlarged_with_a_small_image():
 
 def test_an_image_without_detections_is_unchanged(image):
     np.testing.assert_array_equal(viz.draw_detections(image, make_detections([])), image)
+
+
+def test_a_track_has_its_color_and_its_number_in_every_frame(image):
+    box, texts = (100, 200, 300, 400), []
+    found = make_detections([box, (400, 100, 500, 200)], scores=[0.9, 0.8], masks=False, shape=(500, 600))
+    colors = []
+    for numbers in ([7, 3], [0, 7]):
+        found.track_ids = np.array(numbers)
+        texts.append([viz._text(found, i) for i in (0, 1)])
+        drawn = viz.draw_detections(image, found)
+        colors.append([tuple(drawn[399, 200].tolist()), tuple(drawn[199, 450].tolist())])
+    assert colors[0][0] == colors[1][1] != colors[0][1] and colors[1][0] == viz.UNTRACKED
+    assert texts == [["cat #7 0.90", "cat #3 0.80"], ["cat 0.90", "cat #7 0.80"]]
+
+
+def test_colors_may_be_given(image):
+    found = make_detections([(100, 200, 300, 400), (400, 100, 500, 200)], scores=[0.3, 0.8], masks=False)
+    drawn = viz.draw_detections(image, found, colors=[(1, 2, 3), (4, 5, 6)])
+    assert tuple(drawn[199, 450]) == (4, 5, 6) and not (drawn == (1, 2, 3)).all(axis=2).any()
