@@ -190,9 +190,18 @@ _C.TEST.RESULTS_PER_IM = 100           # detections that are kept of an image
 _C.TEST.TRACK = False                  # in a video, each object keeps its number and its colour from frame to frame
 _C.TEST.TRACK_IOU = 0.2                # with where an object is expected, from which on a detection is taken for it
 _C.TEST.TRACK_LOST = 30                # frames that an object may be out of sight and still keep its number
+_C.TEST.NMS_CLASS_AGNOSTIC = False     # NMS of all classes together, so that an object has one class
+_C.TEST.SOFT_NMS = ""                  # "linear" or "gaussian": NMS lowers scores, and drops what falls below 1e-4
+_C.TEST.SOFT_NMS_SIGMA = 0.5           # of "gaussian", whose factor is exp(-IoU^2 / sigma); smaller is stricter
+_C.TEST.BBOX_VOTE_THRESH = 0.0         # a box becomes the mean of what overlaps it by this IoU, by score; 0: off
 _C.TEST.OKS_SIGMAS = ()                # of OKS, one for each keypoint; (): COCO's for its 17, 0.05 for each of others
 _C.TEST.PRECISION = "float32"          # of the layers: "float32", "bfloat16" (new CPUs and GPUs) or "float16" (GPUs)
 _C.TEST.CACHE_GRAPH = False            # keep the frozen network in the user's cache folder, so that it loads faster
+# test-time augmentation: what is found in several views of an image, joined
+_C.TEST.AUG = AttrDict()
+_C.TEST.AUG.SCALES = ()                # short edges of views besides PREPROC.TEST_SHORT_EDGE_SIZE, such as (600, 1000)
+_C.TEST.AUG.MAX_SIZE = 2000            # longest long edge of these
+_C.TEST.AUG.HFLIP = False              # each view also with left and right swapped
 
 
 def new_config():
@@ -220,6 +229,13 @@ def finalize_configs(cfg, is_training):
         part.LOSS_TYPE = {"sl1": "smooth_l1"}.get(part.LOSS_TYPE, part.LOSS_TYPE)
     check_config(cfg, is_training)
     cfg.freeze()
+
+
+def gives_candidates(cfg):
+    """Returns: bool, whether detections are made behind the network, of what it gives before NMS"""
+    test = cfg.TEST
+    return bool(test.AUG.SCALES or test.AUG.HFLIP or test.SOFT_NMS or test.BBOX_VOTE_THRESH
+                or test.NMS_CLASS_AGNOSTIC)
 
 
 def inference_settings(cfg):

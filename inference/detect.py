@@ -2,15 +2,36 @@
 import numpy as np
 
 import data
+from config import gives_candidates
 from data.batch import pad_batch
 from data.images import resize_image, resize_shape
 from inference.detections import Detections
+from inference.views import detect_views, see
 
 
 def resize(image, cfg):
     """Returns: a uint8 (h, w, 3) image in the size that the network wants, as PREPROC says"""
     height, width = resize_shape(*image.shape[:2], cfg.PREPROC.TEST_SHORT_EDGE_SIZE, cfg.PREPROC.MAX_SIZE)
     return resize_image(image, height, width)
+
+
+def prepare(image, cfg):
+    """Returns: list of what `detect_prepared` wants of an image: it in the network's size, or each of its views so"""
+    return see(image, cfg) if gives_candidates(cfg) else [resize(image, cfg)]
+
+
+def detect_prepared(predict, prepared, sizes, cfg):
+    """
+    Args:
+        prepared (list): of each image, what `prepare` makes of it
+        predict, sizes, cfg: as of `detect_resized`
+
+    Returns:
+        list[Detections], in the images' own pixels
+    """
+    if gives_candidates(cfg):
+        return detect_views(predict, prepared, sizes, cfg)
+    return detect_resized(predict, [resized for resized, in prepared], sizes, cfg)
 
 
 def detect_resized(predict, resized, sizes, cfg):
@@ -52,10 +73,10 @@ def detect_batch(predict, images, cfg):
     Args:
         predict (callable): of `inference.predictor.load_predictor`
         images (list): of uint8 (h, w, 3), BGR, of any sizes
-        cfg: PREPROC and DATA
+        cfg: PREPROC, TEST and DATA
 
     Returns:
         list[Detections], one for each image, in its own pixels
     """
-    resized = [resize(image, cfg) for image in images]
-    return detect_resized(predict, resized, [image.shape[:2] for image in images], cfg)
+    prepared = [prepare(image, cfg) for image in images]
+    return detect_prepared(predict, prepared, [image.shape[:2] for image in images], cfg)

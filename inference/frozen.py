@@ -27,7 +27,7 @@ def freeze(cfg, weights_path, more_outputs=()):
         more_outputs (list[str]): names of operations that stay as they are, besides the model's outputs
 
     Returns:
-        GraphDef: of `GeneralizedRCNN.output_names`, and without variables
+        GraphDef: of `GeneralizedRCNN.output_names` and `given_names`, and without variables
 
     Raises:
         UserError: the weights cannot be read, or are of another architecture
@@ -40,7 +40,7 @@ def freeze(cfg, weights_path, more_outputs=()):
             network.detect(images, image_sizes)
         check_fit(weights_path, constants.weights, constants.shapes)
         is_float32 = layer_dtype(cfg.TEST.PRECISION, "TEST.PRECISION") == "float32"
-        return _optimize([*network.output_names(), *more_outputs], fuse=is_float32)
+        return _optimize([*network.output_names(), *network.given_names(), *more_outputs], fuse=is_float32)
 
 
 def is_fused(graph_def):

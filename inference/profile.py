@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 import data
 from data.batch import pad_batch
-from inference.detect import detect_resized, resize
+from inference.detect import detect_prepared, prepare
 from inference.detections import detections_to_coco
 from inference.stream import detect_stream
 
@@ -80,8 +80,8 @@ def _time_stages(detector, paths):
         return result
 
     images = lap([data.load_image(path) for path in paths])
-    resized = lap([resize(image, detector.cfg) for image in images])
-    results = lap(detect_resized(detector.predict, resized, [image.shape[:2] for image in images], detector.cfg))
+    prepared = lap([prepare(image, detector.cfg) for image in images])
+    results = lap(detect_prepared(detector.predict, prepared, [image.shape[:2] for image in images], detector.cfg))
     lap([detections_to_coco(path, detections, detector.cfg.DATA.CATEGORY_IDS)
          for path, detections in zip(paths, results)])
     return dict(zip(STAGES, np.diff(times).tolist()))
@@ -125,8 +125,9 @@ def _flops(op):
 
 def _count_network_flops(detector, paths):
     """Returns: int, operations of the network on a batch of image files"""
-    batch, sizes = pad_batch([resize(data.load_image(path), detector.cfg) for path in paths])
-    return count_flops(detector.predict.sess, {"images:0": batch, "image_sizes:0": sizes})
+    views = zip(*(prepare(data.load_image(path), detector.cfg) for path in paths))
+    feeds = [dict(zip(("images:0", "image_sizes:0"), pad_batch(images))) for images in views]
+    return sum(count_flops(detector.predict.sess, feed) for feed in feeds)
 
 
 def _convolution_peak(channels=256, height=200, width=272, repeats=5):

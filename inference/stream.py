@@ -9,7 +9,7 @@ from common import UserError
 import tqdm
 
 import distributed
-from inference.detect import detect_resized, resize
+from inference.detect import detect_prepared, prepare
 
 NUM_READERS = 4    # threads that read and resize images ahead of the network
 NUM_WRITERS = 4    # threads that encode masks, find keypoints and draw behind it
@@ -64,13 +64,13 @@ def detect_stream(predict, items, cfg, load, finish, follow=None):
             image = load(item)
         except UserError as e:
             return item, e, None
-        return item, image, resize(image, cfg)
+        return item, image, prepare(image, cfg)
 
     def detect(batch):
-        loaded = [(image, resized) for _, image, resized in batch if resized is not None]
-        detections = iter(detect_resized(predict, [resized for _, resized in loaded],
-                                         [image.shape[:2] for image, _ in loaded], cfg) if loaded else ())
-        return [(item, image, None if resized is None else next(detections)) for item, image, resized in batch]
+        loaded = [(image, prepared) for _, image, prepared in batch if prepared is not None]
+        detections = iter(detect_prepared(predict, [prepared for _, prepared in loaded],
+                                          [image.shape[:2] for image, _ in loaded], cfg) if loaded else ())
+        return [(item, image, None if prepared is None else next(detections)) for item, image, prepared in batch]
 
     def end(detected):
         item, image, detections = detected

@@ -129,6 +129,22 @@ class DetectionLimits(NamedTuple):
     max_detections: int
 
 
+def fastrcnn_candidates(boxes, scores, image_index, score_thresh):
+    """
+    Args:
+        boxes, scores, image_index: as of `fastrcnn_predictions`
+        score_thresh (float)
+
+    Returns:
+        Detections, all that score higher, as they stand in `scores`
+    """
+    candidates = tf.where(scores[:, 1:] > score_thresh)
+    roi, label = tf.cast(candidates[:, 0], tf.int32), tf.cast(candidates[:, 1], tf.int32) + 1
+    boxes = tf.gather_nd(boxes, tf.stack([roi, tf.minimum(label, tf.shape(boxes)[1] - 1)], axis=1))
+    scores = tf.gather_nd(scores, tf.stack([roi, label], axis=1))
+    return Detections(boxes, scores, label, tf.gather(image_index, roi))
+
+
 def fastrcnn_predictions(boxes, scores, image_index, batch, limits):
     """
     Detections of each image: NMS of every class by itself, then the best of all classes.
@@ -144,12 +160,7 @@ def fastrcnn_predictions(boxes, scores, image_index, batch, limits):
         Detections
     """
     num_classes = tf.shape(scores)[1]
-    candidates = tf.where(scores[:, 1:] > limits.score_thresh)
-    roi, label = tf.cast(candidates[:, 0], tf.int32), tf.cast(candidates[:, 1], tf.int32) + 1
-    boxes = tf.gather_nd(boxes, tf.stack([roi, tf.minimum(label, tf.shape(boxes)[1] - 1)], axis=1))
-    scores = tf.gather_nd(scores, tf.stack([roi, label], axis=1))
-    image_index = tf.gather(image_index, roi)
-
+    boxes, scores, label, image_index = fastrcnn_candidates(boxes, scores, image_index, limits.score_thresh)
     groups = image_index * num_classes + label
     keep = box_ops.grouped_nms(boxes, scores, groups, limits.nms_thresh, limits.max_detections)
     of_image = tf.equal(tf.gather(image_index, keep)[None], tf.range(batch)[:, None])    # (batch, K)

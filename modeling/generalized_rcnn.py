@@ -7,6 +7,7 @@ import tensorflow as tf
 from tensorpack import tfv1
 from tensorpack.tfutils.varreplace import custom_getter_scope
 
+from config import gives_candidates
 from modeling import box_head, boxes as box_ops, rpn
 from modeling.anchors import AnchorThresholds, cell_anchors, grid_anchors, label_anchors
 from modeling.architectures import make_architecture
@@ -20,22 +21,7 @@ from modeling.precision import layer_dtype
 from modeling.roi_pool import make_pooling
 from modeling.roi_pool.levels import pool_from_levels
 from modeling.sampling import Sampling, sample_rois
-from modeling.structures import RoIFeatures
-
-
-class Pyramid(NamedTuple):
-    """
-    What RoIs are pooled from.
-
-    Attributes:
-        levels (list): what the kind of pooling makes of each feature map, see `roi_pool`
-        strides: of each of them
-        dtype: of the layers behind the pooling
-    """
-
-    levels: list
-    strides: tuple
-    dtype: tf.DType
+from modeling.structures import Detections, Pyramid, RoIFeatures
 
 
 class BoxStage(NamedTuple):
@@ -63,12 +49,15 @@ class GeneralizedRCNN:
 
     Args:
         cfg (AttrDict): a finalized config
+
+    Attributes:
+        has_two_calls (bool): what is behind the boxes can be had for boxes that are given, see `detect`
     """
 
     input_names = ("images", "image_sizes")    # of what `detect` takes
 
     def __init__(self, cfg):
-        self.cfg = cfg
+        self.cfg, self.has_two_calls = cfg, gives_candidates(cfg)
         self.architecture = make_architecture(cfg)
         self.pooling = make_pooling(cfg.FRCNN)
         self.num_classes = cfg.DATA.NUM_CATEGORY + 1
@@ -117,15 +106,22 @@ class GeneralizedRCNN:
             dict of name to tensor, flat lists of the detections of all images: boxes (D, 4), scores (D,), labels (D,)
             in 1.., image_index (D,) and, with MODE_MASK, masks (D, mask_size, mask_size) in 0..1, with MODE_KEYPOINT
             keypoints (D, 56, 56, K), logits of places in the boxes. In the graph they are `output_names`.
+
+            With `has_two_calls` boxes, scores and labels are those before NMS, in no order. Another run of the graph
+            may be given others in their place, and the feature maps that it would make again, as `given_names`.
         """
         with custom_getter_scope(float32_variables):
             dtype = layer_dtype(self.cfg.TEST.PRECISION, "TEST.PRECISION")
             features, padding = self.features(images, image_sizes, dtype)
+            if self.has_two_calls:
+                features = _given(features, self.given_names())
             proposals = self.proposals(
                 self.rpn(features, padding), image_sizes, *_proposal_limits(self.cfg.RPN, "TEST"))
             pyramid = self.pyramid(features, padding)
             detections = self.detect_boxes(pyramid, proposals, image_sizes)
             outputs = detections._asdict()
+            if self.has_two_calls:
+                detections = Detections(*_given(detections, self.given_names()[len(features):]))
             if self.cfg.MODE_MASK:
                 outputs["masks"] = self.detect_masks(pyramid, detections)
             if self.cfg.MODE_KEYPOINT:
@@ -144,6 +140,11 @@ class GeneralizedRCNN:
         names = ["boxes", "scores", "labels", "image_index"] + (["masks"] if self.cfg.MODE_MASK else [])
         names += ["keypoints"] if self.cfg.MODE_KEYPOINT else []
         return [f"output/{name}" for name in names]
+
+    def given_names(self):
+        """Returns: list[str], of what the graph may be given: the feature maps, then Detections; see `detect`"""
+        features = [f"features{i}" for i in range(len(self.architecture.strides))]
+        return [f"given/{name}" for name in (*features, *Detections._fields)] if self.has_two_calls else []
 
     def features(self, images, image_sizes, dtype):
         """
@@ -336,6 +337,8 @@ class GeneralizedRCNN:
             rois = rois._replace(boxes=boxes[:, 0])
         scores = tf.divide(tf.add_n(stage_scores), len(stage_scores), name="fastrcnn_all_scores")
         boxes = tf.identity(boxes, name="fastrcnn_all_boxes")
+        if self.has_two_calls:
+            return box_head.fastrcnn_candidates(boxes, scores, rois.image_index, cfg.RESULT_SCORE_THRESH)
         return box_head.fastrcnn_predictions(
             boxes, scores, rois.image_index, tf.shape(image_sizes)[0],
             box_head.DetectionLimits(cfg.RESULT_SCORE_THRESH, cfg.FRCNN_NMS_THRESH, cfg.RESULTS_PER_IM))
@@ -344,6 +347,11 @@ class GeneralizedRCNN:
         """Returns: (D, mask_size, mask_size) in 0..1, of the class of each detection"""
         roi_features = self.mask_features(pyramid, detections.as_rois())
         return tf.sigmoid(self.mask_head(roi_features, detections.labels))
+
+
+def _given(tensors, names):
+    """Returns: list, the tensors, in whose place a run of the graph may be given others by their names"""
+    return [tfv1.placeholder_with_default(x, x.shape, name) for x, name in zip(tensors, names)]
 
 
 def _box_stages(cfg, outputs_scope, max_log_scale):

@@ -101,6 +101,21 @@ class RoIFeatures(NamedTuple):
         return RoIFeatures(tf.gather(self.values, place), tf.range(tf.size(index)))
 
 
+class Pyramid(NamedTuple):
+    """
+    What RoIs are pooled from.
+
+    Attributes:
+        levels (list): what the kind of pooling makes of each feature map, see `roi_pool`
+        strides: of each of them
+        dtype: of the layers behind the pooling
+    """
+
+    levels: list
+    strides: tuple
+    dtype: tf.DType
+
+
 class Detections(NamedTuple):
     """
     What is found in a batch, image by image, each by falling score.

@@ -82,7 +82,17 @@ def _check_network(flat):
                        "FRCNN.FG_THRESH FRCNN.FG_RATIO TEST.FRCNN_NMS_THRESH TEST.RESULT_SCORE_THRESH "
                        "TEST.OBJECTNESS_THRESH_VIS TEST.TRACK_IOU "
                        "TEST.KEYPOINT_SCORE_THRESH_VIS", 0, 1)
+    _check_test(flat)
+
+
+def _check_test(flat):
     _check_choice(flat, "TEST.PRECISION", PRECISIONS)
+    _check_choice(flat, "TEST.SOFT_NMS", ["", "linear", "gaussian"])
+    _check(flat["TEST.SOFT_NMS_SIGMA"] > 0, f"TEST.SOFT_NMS_SIGMA={flat['TEST.SOFT_NMS_SIGMA']} must be positive")
+    _check_range(flat, "TEST.BBOX_VOTE_THRESH", 0, 1)
+    edges, longest = flat["TEST.AUG.SCALES"], flat["TEST.AUG.MAX_SIZE"]
+    _check(all(type(edge) is int and 0 < edge <= longest for edge in edges),
+           f"TEST.AUG.SCALES={edges} must be whole numbers from 1 to TEST.AUG.MAX_SIZE={longest}")
 
 
 def _check_backbone(flat):

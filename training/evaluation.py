@@ -1,4 +1,5 @@
 """Evaluations during a training."""
+import functools
 import json
 import os
 
@@ -9,7 +10,7 @@ from tensorpack.utils import logger
 
 import distributed
 from eval import evaluate_dataset
-from inference.predictor import as_predict_function
+from inference.predictor import make_predict_function
 from inference.results import remove_partial, write_json
 
 
@@ -35,16 +36,17 @@ class Evaluation(Callback):
         self.cfg, self.datasets, self.model, self.stop = cfg, datasets, model, stop
 
     def _setup_graph(self):
-        network = self.model.network
-        outputs, device = network.output_names(), 0 if common.visible_gpus() else -1
-        self._predict_all = as_predict_function(
-            self.trainer.get_predictor(network.input_names, outputs, device=device), outputs)
+        network, device = self.model.network, 0 if common.visible_gpus() else -1
 
-    def _predict(self, *inputs):
+        def make_callable(inputs, outputs):
+            return functools.partial(self._predict, self.trainer.get_predictor(inputs, outputs, device=device))
+        self._network = make_predict_function(make_callable, network.output_names(), network.given_names())
+
+    def _predict(self, predictor, *inputs):
         # in a thread of its own, from where the training cannot be ended
         if self.stop.cuts_evaluations():
             raise CutShort()
-        return self._predict_all(*inputs)
+        return predictor(*inputs)
 
     def _trigger_epoch(self):
         try:
@@ -67,7 +69,7 @@ class Evaluation(Callback):
         folder = logger.get_logger_dir()
         output = os.path.join(folder, f"detections-{dataset.name}-{step}.json") if folder else None
         try:
-            return evaluate_dataset(self._predict, dataset, self.cfg, output, report=logger.info)
+            return evaluate_dataset(self._network, dataset, self.cfg, output, report=logger.info)
         finally:
             if distributed.is_chief():
                 remove_partial(output)
