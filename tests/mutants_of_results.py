@@ -1,6 +1,23 @@
 """The same as `mutants_table` has, of what becomes of the network's outputs."""
 
 BREAKS = {
+    "inference/suppression.py": [
+        ("return np.exp(-ious ** 2 / suppression.sigma)",
+         "return np.exp(-ious / suppression.sigma)",
+         "tests/inference/test_suppression.py"),
+        ("votes = (iou(boxes[:, None], other_boxes) >= vote_thresh) & (labels[:, None] == other_labels)",
+         "votes = iou(boxes[:, None], other_boxes) >= vote_thresh",
+         "tests/inference/test_suppression.py")],
+    "inference/views.py": [
+        ("masks = masks[:, :, ::-1]",
+         "pass",
+         "tests/inference/test_views.py"),
+        ("partners = partners if partners.ndim == 1 else partners[found.labels - 1]",
+         "partners = partners if partners.ndim == 1 else partners[0]",
+         "tests/inference/test_views.py"),
+        ("parts = {name: np.split(total / len(batches), np.cumsum(counts)[:-1]) for name, total in sums.items()}",
+         "parts = {name: np.split(total, np.cumsum(counts)[:-1]) for name, total in sums.items()}",
+         "tests/inference/test_views.py")],
     "inference/keypoints.py": [
         ("resized = cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC)",
          "resized = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)",

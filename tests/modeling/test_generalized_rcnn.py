@@ -192,6 +192,7 @@ def test_a_small_image_gives_the_same_detections_alone_and_among_others(tiny_inf
     "MODE_FPN=False FRCNN.POOL_SHIFTED=False", "MODE_MASK=False FRCNN.POOLING=RoIPool",
     "MODE_FPN=False MRCNN.HEAD=v0up MRCNN.CLASS_AGNOSTIC=True",
     *(pytest.param(words, marks=pytest.mark.slow) for words in (
+        "MODE_KEYPOINT=True KRCNN.HEAD_DIM=8 TEST.SOFT_NMS=linear",
         "FRCNN.POOL_SAMPLES=0 FRCNN.POOL_SHIFTED=False", "MODE_FPN=False FRCNN.POOLING=RoICrop",
         "MODE_FPN=False FRCNN.POOLING=RoIPool", "MODE_MASK=False FPN.P2_ONLY=True",
         "MODE_FPN=False FPN.CASCADE=True TEST.RESULT_SCORE_THRESH=0.1",
