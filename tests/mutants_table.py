@@ -110,8 +110,8 @@ BREAKS = {
         ("fg_boxes = tf.minimum(fg_labels, tf.shape(deltas)[1] - 1)",
          "fg_boxes = tf.minimum(fg_labels - 1, tf.shape(deltas)[1] - 1)",
          "tests/modeling/test_box_head.py"),
-        ("candidates = tf.where(scores[:, 1:] > limits.score_thresh)",
-         "candidates = tf.where(scores[:, 1:] >= limits.score_thresh)",
+        ("candidates = tf.where(scores[:, 1:] > score_thresh)",
+         "candidates = tf.where(scores[:, 1:] >= score_thresh)",
          "tests/modeling/test_box_head.py")],
     "modeling/cascade.py": [
         ("return tf.identity(x), lambda grad: grad * factor",
