@@ -12,6 +12,7 @@ from coco_folder import write_image
 from config import save_config
 from network import Network
 from tiny import ROOT
+from weights.fit import network_variables
 
 
 def code_cells():
@@ -41,7 +42,8 @@ def run(make_config, make_weight, tmp_path):
                         for i in (1, 2)]}))
     cfg = make_config(f"DATA.BASEDIR={tmp_path}", "DATA.VAL=val", "MODE_KEYPOINT=True", "KRCNN.HEAD_DIM=8",
                       "KRCNN.NUM_CONVS=1", "TEST.RESULT_SCORE_THRESH=0.3")
-    weights = Network(cfg, training=False, weights=make_weight, rewrite=False).variables()
+    with Network(cfg, training=False, run=False).graph.as_default():
+        weights = {name: make_weight(name, v.shape.as_list()) for name, v in network_variables().items()}
     np.savez(tmp_path / "model.npz", **weights)
     save_config(cfg, str(tmp_path / "config.json"))
     return tmp_path

@@ -8,6 +8,7 @@ from inference.detect import detect_batch
 from inference.predictor import load_predictor
 from inference.stages import StageNetwork
 from network import Network
+from weights.fit import network_variables
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 81, 3), dtype=np.uint8)
 
@@ -17,7 +18,8 @@ def network(request, make_config, make_weight, tmp_path_factory):
     """The config and weights of a small network"""
     cfg = make_config("TEST.RESULT_SCORE_THRESH=0.3", *request.param.split())
     path = tmp_path_factory.mktemp("stages") / "model.npz"
-    np.savez(path, **Network(cfg, training=False, weights=make_weight, rewrite=False).variables())
+    with Network(cfg, training=False, run=False).graph.as_default():
+        np.savez(path, **{name: make_weight(name, v.shape.as_list()) for name, v in network_variables().items()})
     return cfg, str(path)
 
 
