@@ -7,6 +7,7 @@ import tensorflow as tf
 from graph import tower
 from modeling.generalized_rcnn import GeneralizedRCNN
 from modeling.keypoint_head import ROI_SIZE, keypoint_head
+from modeling.layers import HeadNorm
 from modeling.structures import RoIFeatures
 from weights.fit import network_variables
 
@@ -29,7 +30,7 @@ def layer_shapes(cfg):
             model.mask_head(roi_features(architecture.mask_roi_size, architecture.mask_roi_layers), tf.constant([1]))
         if cfg.MODE_KEYPOINT:
             keypoint_head(roi_features(ROI_SIZE, tf.identity).values, cfg.KRCNN.NUM_CONVS, cfg.KRCNN.HEAD_DIM,
-                          len(cfg.DATA.KEYPOINT_NAMES))
+                          len(cfg.DATA.KEYPOINT_NAMES), HeadNorm(cfg.KRCNN.NORM))
         return {name: v.shape.as_list() for name, v in network_variables().items()}
 
 
