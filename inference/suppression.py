@@ -8,6 +8,8 @@ import common  # noqa: F401  (prepares the environment)
 
 import numpy as np
 
+from inference.overlaps import box_iou
+
 SOFT_NMS_FLOOR = 1e-4    # what Soft-NMS leaves a lower score is dropped
 
 
@@ -79,7 +81,7 @@ def _suppress(group, boxes, scores, suppression):
             break
         kept.append(best)
         kept_scores.append(left[best])
-        left = left * _factors(iou(boxes[best], boxes), suppression)
+        left = left * _factors(box_iou(boxes[best], boxes)[0], suppression)
         left[best] = 0
     return group[kept], np.array(kept_scores, np.float32)
 
@@ -103,20 +105,6 @@ def _vote(boxes, labels, candidates, vote_thresh):
         float32 (D, 4), the means of the candidates of its class that overlap each box, weighted by their scores
     """
     other_boxes, other_scores, other_labels = candidates
-    votes = (iou(boxes[:, None], other_boxes) >= vote_thresh) & (labels[:, None] == other_labels)
+    votes = (box_iou(boxes, other_boxes) >= vote_thresh) & (labels[:, None] == other_labels)
     weights = votes * other_scores.astype(np.float64)
     return (weights @ other_boxes / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def iou(boxes, others):
-    """
-    Args:
-        boxes: float32 (..., 4), others: (N, 4), which broadcast; all of positive width and height
-
-    Returns:
-        float32 (..., N), intersection over union
-    """
-    inter = (np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])).clip(0)
-    inter = inter[..., 0] * inter[..., 1]
-    areas = ((x[..., 2] - x[..., 0]) * (x[..., 3] - x[..., 1]) for x in (boxes, others))
-    return inter / (sum(areas) - inter)

@@ -5,8 +5,8 @@ BREAKS = {
         ("return np.exp(-ious ** 2 / suppression.sigma)",
          "return np.exp(-ious / suppression.sigma)",
          "tests/inference/test_suppression.py"),
-        ("votes = (iou(boxes[:, None], other_boxes) >= vote_thresh) & (labels[:, None] == other_labels)",
-         "votes = iou(boxes[:, None], other_boxes) >= vote_thresh",
+        ("votes = (box_iou(boxes, other_boxes) >= vote_thresh) & (labels[:, None] == other_labels)",
+         "votes = box_iou(boxes, other_boxes) >= vote_thresh",
          "tests/inference/test_suppression.py")],
     "inference/views.py": [
         ("masks = masks[:, :, ::-1]",

@@ -1,5 +1,4 @@
 """The page of an evaluation: its parts, its numbers and its pictures."""
-import html.parser
 import json
 import os
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 import planted
+from html_page import HOSTILE, Page
 from metrics import coco, voc
 from metrics.report.analysis import analyse
 from metrics.report.confusions import shortened
@@ -18,31 +18,7 @@ from metrics.report.worst import Drawing, worst_images
 from viz.mistakes import Panel, draw_beside_truth
 
 DRAWING = Drawing(draw_beside_truth, Panel)
-HOSTILE = "<script>alert(1)</script>\"'&"
 BOX, HALF, FAR = (100, 100, 80, 80), (140, 100, 80, 80), (300, 300, 40, 40)
-
-
-class Page(html.parser.HTMLParser):
-    """Which elements a page has, and whether each is closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.links, self.text, self.sections = [], [], [], "", []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.links += [value for name, value in attributes if name in ("src", "href")]
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, text):
-        self.text += text
-        if self.open[-1:] == ["h2"]:
-            self.sections.append(text)
 
 
 def make_set(folder, class_names=planted.CLASSES):

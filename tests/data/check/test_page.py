@@ -1,5 +1,4 @@
 """The page of what was found: its elements, its pictures, and names from strangers' files."""
-import html.parser
 import json
 import os
 
@@ -12,33 +11,9 @@ from data.check.gallery import Drawing
 from data.check.markup import element
 from data.check.page import write_page
 from data.check.report import format_report, write_json
+from html_page import HOSTILE, Page
 
-HOSTILE = "<script>alert(1)</script>\"'&"
 DRAWING = Drawing(lambda image, record, dataset: image, lambda image, record, dataset, bbox: image)
-VOID = {"meta", "img"}
-
-
-class Page(html.parser.HTMLParser):
-    """Which elements a page has, and whether each is closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.links, self.text, self.sections = [], [], [], "", []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.links += [value for name, value in attributes if name in ("src", "href")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, text):
-        self.text += text
-        if self.open[-1:] == ["h2"]:
-            self.sections.append(text)
 
 
 @pytest.fixture
